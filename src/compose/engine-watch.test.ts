@@ -44,9 +44,9 @@ describe('the watch on engines', () => {
 
   it('reports each change of state to the operator alone, and counts failovers without an event', () => {
     const { listeners, told } = aWatch()
-    listeners.tell({ kind: 'added', engine: 'http://b' })
-    listeners.tell({ kind: 'state', engine: 'http://b', state: 'down', before: 'up', reason: 'upstream_refused' })
-    listeners.tell({ kind: 'failover', from: 'http://b', to: 'http://a' })
+    listeners.notify({ kind: 'added', engine: 'http://b' })
+    listeners.notify({ kind: 'state', engine: 'http://b', state: 'down', before: 'up', reason: 'upstream_refused' })
+    listeners.notify({ kind: 'failover', from: 'http://b', to: 'http://a' })
 
     expect(told).toEqual([
       ['*', 'engine', 'http://b', 'added'],

@@ -1,4 +1,4 @@
-// Adds the affinity headers to everything that is sent for a need, so that a router in front of the engines keeps a session on one of them.
+// Adds the affinity headers to each request and call for a session, so that a router in front of the engines keeps the session on one of them.
 
 import type { CwmError } from '../base/errors.ts'
 import type { Prompt } from '../base/records.ts'
@@ -80,12 +80,12 @@ export class AffineFleet implements EngineFleet {
   }
 }
 
-/** An engine that adds headers to each request and call. Everything else is the engine's own, also after a failover. */
+/** Adds headers to each request and call of an engine, and delegates everything else to it. */
 class AffineEngine implements Engine {
   readonly #engine: Engine
   readonly #headers: readonly string[]
 
-  /** `headers`: flat. */
+  /** `headers`: flat (name, value, name, value). */
   constructor(engine: Engine, headers: readonly string[]) {
     this.#engine = engine
     this.#headers = headers

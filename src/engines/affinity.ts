@@ -1,8 +1,8 @@
-// The setting `affinity`: which headers tell a router where a request belongs.
+// The setting `affinity`: which headers carry the affinity key to a router.
 
 import { credentialHeaders } from '../base/auth.ts'
 
-/** `finish`: the router has `POST /finish_session`, which frees a key's place. */
+/** `finish`: the router has `POST /finish_session`, which releases a key. */
 interface Preset {
   /** Carries the affinity key. */
   readonly header: string
@@ -13,7 +13,7 @@ interface Preset {
   readonly unsalted?: readonly string[]
 }
 
-/** Read in the sources that router-table.ts names. */
+/** From the sources that router-table.ts names. */
 const presets = {
   'vllm-router': {
     header: 'x-session-id',
@@ -33,18 +33,18 @@ export const pathsUnsaltedByRouters: readonly string[] = Object.values<Preset>(p
   ({ unsalted = [] }) => unsalted,
 )
 
-/** Where requests say what they belong to. */
+/** The headers of the setting. */
 export interface Affinity extends Preset {
-  /** All headers that it sets, lower case. */
+  /** The names of all headers that cwm sets, lower case. */
   readonly names: ReadonlySet<string>
 }
 
-/** What a value of the setting must be. */
+/** The allowed values, for error messages. */
 export const affinityRule = `must be one of none, ${presetNames.join(', ')}, or header:NAME with the name of a header that a router hashes`
 
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/
 /** Headers that mean something to HTTP, to the engine, or to cwm. */
-const taken: ReadonlySet<string> = new Set([
+const reservedNames: ReadonlySet<string> = new Set([
   ...credentialHeaders,
   'accept',
   'accept-encoding',
@@ -70,7 +70,7 @@ export function readAffinity(setting: string): Affinity | undefined | null {
   if (setting === 'none') return undefined
   if (Object.hasOwn(presets, setting)) return withNames(presets[setting as keyof typeof presets])
   const name = /^header:(.+)$/.exec(setting)?.[1]?.toLowerCase()
-  if (name === undefined || !token.test(name) || taken.has(name)) return null
+  if (name === undefined || !token.test(name) || reservedNames.has(name)) return null
   if (name.startsWith('x-cwm-') || name.startsWith('x-forwarded-')) return null
   return withNames({ header: name })
 }

@@ -1,4 +1,4 @@
-// One request that may be sent to another engine, while no byte of it was written to the first one. What is sent stays the same.
+// Sends one request, and sends the same bytes to another engine as long as no byte was written.
 
 import type { CwmError } from '../base/errors.ts'
 import type { Abort, AnswerControl, AnswerSink, OutgoingRequest } from './engine.ts'
@@ -8,9 +8,9 @@ import type { Member } from './member.ts'
 export interface FailoverOptions {
   readonly request: OutgoingRequest
   readonly sink: AnswerSink
-  /** The member to try after `failed`, which did not take the request; undefined if there is no other. */
+  /** The member to try after `failed`, which could not be reached; undefined if there is no other. */
   readonly next: (failed: Member, error: CwmError) => Member | undefined
-  /** A connection took the request: its first byte is written now. */
+  /** Called when a connection accepts the request: its first byte is written now. */
   readonly started: (member: Member) => void
 }
 
@@ -29,7 +29,7 @@ export class Failover implements AnswerSink {
     this.#options = options
   }
 
-  /** Returns the function that aborts it, whichever engine has it. */
+  /** Returns a function that aborts the request at its current engine. */
   send(): Abort {
     this.#try()
     return (reason) => {
@@ -42,7 +42,7 @@ export class Failover implements AnswerSink {
     this.#attempt++
     const attempt = this.#attempt
     const abort = this.#member.engine.send(this.#options.request, this)
-    // An open breaker reports its error before `send` returns. The next attempt has its own function then.
+    // An open breaker reports its error before `send` returns. By then, the next attempt has already stored its own abort.
     if (attempt === this.#attempt) this.#abort = abort
   }
 

@@ -1,14 +1,14 @@
-// States of the engines of a fleet, what may happen to them, and who is notified.
+// The states of a fleet's engines, their changes, and the listeners of changes.
 
 /**
- * - `up`: gets work.
- * - `starting`: is back, or new, and gets fewer new lineages for a while.
- * - `down`: does not answer. Gets work only if no other engine can do it.
- * - `draining`: healthy, but gets no new work while another engine can do it.
+ * - `up`: receives work.
+ * - `starting`: new, or back after it was down. Receives fewer new lineages for a while.
+ * - `down`: does not answer. Receives work only if no other engine can do it.
+ * - `draining`: healthy, but receives no new work while another engine can do it.
  */
 export type MemberState = 'up' | 'starting' | 'down' | 'draining'
 
-/** What happened to the engines. `engine`, `from` and `to` are ids. */
+/** A change of the engines. `engine`, `from` and `to` are ids. */
 export type FleetChange =
   | { readonly kind: 'added' | 'removed'; readonly engine: string }
   | {
@@ -19,14 +19,14 @@ export type FleetChange =
       /** Why it is down: the code of an error, or a status. */
       readonly reason?: string
     }
-  /** A request was not written to one engine, and was sent to another one. */
+  /** A request could not be written to one engine, and was sent to another. */
   | { readonly kind: 'failover'; readonly from: string; readonly to: string }
-  /** The KV of one affinity key is placed on another engine from now on. */
+  /** An affinity key is placed on another engine from now on. */
   | { readonly kind: 'moved'; readonly from: string; readonly to: string }
 
 type Listener = (change: FleetChange) => void
 
-/** Bounded by the code of `compose`, which adds them at start. */
+/** Bounded, because only `compose` adds listeners, at start. */
 export class ChangeListeners {
   readonly #listeners = new Set<Listener>()
 
@@ -36,7 +36,7 @@ export class ChangeListeners {
     return () => this.#listeners.delete(listener)
   }
 
-  tell(change: FleetChange): void {
+  notify(change: FleetChange): void {
     for (const listener of this.#listeners) listener(change)
   }
 }

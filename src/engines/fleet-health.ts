@@ -1,9 +1,8 @@
-// Asks every engine of a fleet for `/health`, again and again. Passive evidence (connections that fail, breakers) comes from the requests
-// themselves.
+// Checks `/health` of every engine of a fleet at intervals. Passive evidence (failed connections, breakers) comes from requests.
 
 import type { Member } from './member.ts'
 
-/** A process that is short of CPU answers late, and is not dead. */
+/** An engine that is short of CPU answers late, but is not dead. */
 const MIN_DEADLINE_MS = 5_000
 
 export interface FleetHealthOptions {
@@ -12,13 +11,13 @@ export interface FleetHealthOptions {
   /** The key for lists of models; undefined for engines without keys. */
   readonly apiKey: () => string | undefined
   readonly members: () => readonly Member[]
-  /** Called after a check, and now and then, because a slow start ends by time. */
+  /** Called after each check. Also ends slow starts, which end by time. */
   readonly observe: (member: Member) => void
 }
 
 export class FleetHealth {
   readonly #options: FleetHealthOptions
-  /** Members that are being checked: one that does not answer is asked once at a time. */
+  /** Members with a check in flight: at most one per member. */
   readonly #checking = new Set<Member>()
   #timer: NodeJS.Timeout | undefined
 
@@ -26,7 +25,7 @@ export class FleetHealth {
     this.#options = options
   }
 
-  /** Checks all now, and from now on. */
+  /** Checks all members now, and then at each interval. */
   start(): void {
     if (this.#timer !== undefined) return
     this.#timer = setInterval(() => void this.checkAll(), this.#options.intervalMs).unref()
@@ -42,7 +41,7 @@ export class FleetHealth {
     await Promise.all(this.#options.members().map((member) => this.check(member)))
   }
 
-  /** Asks one engine now. The list of its models is refreshed too if it is old. Never throws. */
+  /** Checks one member now. Also refreshes its list of models if that is old. Never throws. */
   async check(member: Member): Promise<void> {
     if (this.#checking.has(member)) return
     this.#checking.add(member)

@@ -1,12 +1,12 @@
-// The models of several engines as one list. A session may move to another engine, so its limit is the smallest of all that serve the model.
+// The models of several engines as one list. Each limit is the smallest of all engines that serve the model, because a session may move.
 
 import type { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { EngineModel, EngineModels, JsonAnswer, ModelLimits } from './engine.ts'
 
-/** What the view needs of a member. */
+/** The part of a member that is used. */
 export interface ModelSource {
-  readonly isOpen: boolean
+  readonly acceptsWork: boolean
   readonly engine: { readonly models: EngineModels }
 }
 
@@ -28,7 +28,7 @@ export class FleetModels implements EngineModels {
 
   limitsOf(name: string, apiKey: string | undefined): ModelLimits {
     const all = this.#all()
-    // Each engine is asked, because asking also refreshes its list.
+    // Call every engine, because the call also refreshes its list.
     const limits = all.map((models) => models.limitsOf(name, apiKey))
     const served = limits.filter((_, i) => all[i]?.isServed(name) === true)
     return smallest(served.length === 0 ? limits : served)
@@ -89,7 +89,7 @@ export class FleetModels implements EngineModels {
     }
   }
 
-  /** Without asking any engine. */
+  /** From what is known, without a request. */
   #contextLimit(name: string): number | undefined {
     const served = this.#all().filter((models) => models.isServed(name))
     return smallest(served.map((models) => models.limitsOf(name, undefined))).contextLimit
@@ -99,10 +99,10 @@ export class FleetModels implements EngineModels {
     return this.#sources().map(({ engine }) => engine.models)
   }
 
-  /** Those that are up; all, if none is. */
+  /** The engines that accept work; all, if none does. */
   #reachable(): readonly EngineModels[] {
     const sources = this.#sources()
-    const open = sources.filter(({ isOpen }) => isOpen)
+    const open = sources.filter(({ acceptsWork }) => acceptsWork)
     return (open.length === 0 ? sources : open).map(({ engine }) => engine.models)
   }
 }

@@ -1,9 +1,9 @@
-// Several engines. Work of one affinity key goes to one of them, and stays there until that one is down, draining or gone
+// Several engines. All work of an affinity key goes to one of them, until that one is down, draining or removed
 // (docs/decisions/0024-a-fleet-of-engines.md).
 
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
-import { ableTo, firstPlacement, inOrder, leastLoaded } from './choose-engine.ts'
+import { firstPlacement, leastLoaded, rankMembers, thatServe } from './choose-engine.ts'
 import type { BreakerState, Engine } from './engine.ts'
 import type { EngineSpec } from './engine-spec.ts'
 import { engineIdOf } from './engine-url.ts'
@@ -11,10 +11,10 @@ import type { EngineFleet, EngineNeed, FleetMember, KeyOf, Placements } from './
 import { ChangeListeners, type FleetChange } from './fleet-change.ts'
 import { FleetHealth } from './fleet-health.ts'
 import { FleetModels } from './fleet-models.ts'
-import { GoneEngine } from './gone-engine.ts'
 import { Member } from './member.ts'
 import { PlacedEngine, type PlacedWork } from './placed-engine.ts'
 import { PlacementCache } from './placement-cache.ts'
+import { RemovedEngine } from './removed-engine.ts'
 import { RetiredEngines } from './retired-engines.ts'
 
 /** Opens an engine. `onBreaker` must be called after each change of its breaker. */
@@ -24,7 +24,7 @@ export interface FleetOptions {
   readonly open: OpenEngine
   readonly keyOf: KeyOf
   readonly placements: Placements
-  /** How long another proxy's placement may go unnoticed, milliseconds: the store's, now. 0: each placement is read. */
+  /** How long a change by another proxy may go unnoticed, milliseconds; the store's current value. 0: read each placement from the store. */
   readonly maxStalenessMs: () => number
   /** Time between two health checks of an engine, milliseconds, above 0. */
   readonly healthIntervalMs: number
@@ -43,7 +43,7 @@ export class FleetOfMany implements EngineFleet {
   readonly #health: FleetHealth
   readonly #models: FleetModels
   #members: readonly Member[] = []
-  /** Different for each piece of work without a key. */
+  /** Changes with each piece of work without a key, so that equal members take turns. */
   #turn = 0
 
   /** Does not connect yet. Throws `CONFIG` if a URL is not an http(s) one, or if there is no engine. */
@@ -99,7 +99,7 @@ export class FleetOfMany implements EngineFleet {
     return this.#setDrained(id, true)
   }
 
-  /** An engine that the settings drain stays so. */
+  /** An engine that the settings drain keeps draining. */
   resume(id: string): boolean {
     return this.#setDrained(id, false)
   }
@@ -130,7 +130,7 @@ export class FleetOfMany implements EngineFleet {
       else this.#retire(member)
     }
     for (const { id } of this.#members) {
-      if (isRunning && !before.some((one) => one.id === id)) this.#listeners.tell({ kind: 'added', engine: id })
+      if (isRunning && !before.some((one) => one.id === id)) this.#listeners.notify({ kind: 'added', engine: id })
     }
   }
 
@@ -141,7 +141,7 @@ export class FleetOfMany implements EngineFleet {
 
   #openEngine(spec: EngineSpec): Engine {
     const engine = this.#options.open(spec, (state) => {
-      // Not that of an engine that was replaced or has left, whose last requests still end.
+      // Ignore engines that were replaced or removed: their last requests may still be in flight.
       const member = this.#members.find((one) => one.engine === engine)
       if (member === undefined) return
       if (state === 'closed') member.succeeded()
@@ -163,12 +163,12 @@ export class FleetOfMany implements EngineFleet {
 
   #retire({ id, engine }: Member): void {
     this.#retired.add(engine)
-    this.#listeners.tell({ kind: 'removed', engine: id })
+    this.#listeners.notify({ kind: 'removed', engine: id })
   }
 
   #only(id: string): Engine {
     const member = this.#members.find((one) => one.id === id)
-    if (member === undefined) return new GoneEngine(id, this.#models)
+    if (member === undefined) return new RemovedEngine(id, this.#models)
     return new PlacedEngine(member, {
       ...this.#workOf(undefined, undefined),
       isUsable: () => true,
@@ -179,8 +179,8 @@ export class FleetOfMany implements EngineFleet {
   async #read(key: string, model: string | undefined): Promise<Engine> {
     const known = await this.#cache.read(key)
     if (known !== undefined) return await this.#settle(key, model, known)
-    const open = ableTo(this.#members, model).filter((member) => member.isOpen)
-    const member = firstPlacement(key, open)
+    const candidates = thatServe(this.#members, model).filter((member) => member.acceptsWork)
+    const member = firstPlacement(key, candidates)
     if (member === undefined) return this.#placed(this.#firstOf(key, model), key, model)
     const placed = await this.#cache.place(key, member.id, undefined)
     return await this.#settle(key, model, placed)
@@ -189,11 +189,11 @@ export class FleetOfMany implements EngineFleet {
   /** The engine of a key that is placed. If that one cannot take the work, the key is moved to the next. */
   #settle(key: string, model: string | undefined, known: string): Engine | Promise<Engine> {
     const member = this.#members.find(({ id }) => id === known)
-    if (member?.isOpen === true && member.mayServe(model)) return this.#placed(member, key, model)
+    if (member?.acceptsWork === true && member.mayServe(model)) return this.#placed(member, key, model)
     const first = this.#firstOf(key, model)
-    // Another model of the same session: its engine is the same for each turn, and the placement of the first model stays.
-    if (member?.isOpen === true || first === member) return this.#placed(first, key, model)
-    if (!first.isOpen && member !== undefined) return this.#placed(first, key, model)
+    // The placed engine does not serve this model: use the ranking, and keep the placement for the session's other model.
+    if (member?.acceptsWork === true || first === member) return this.#placed(first, key, model)
+    if (!first.acceptsWork && member !== undefined) return this.#placed(first, key, model)
     return this.#move(key, model, known, first)
   }
 
@@ -201,8 +201,8 @@ export class FleetOfMany implements EngineFleet {
     const placed = await this.#cache.place(key, to.id, from)
     // Another proxy may have moved it elsewhere at the same time.
     const member = this.#members.find(({ id }) => id === placed)
-    if (placed === to.id) this.#listeners.tell({ kind: 'moved', from, to: placed })
-    return this.#placed(member?.isOpen === true ? member : to, key, model)
+    if (placed === to.id) this.#listeners.notify({ kind: 'moved', from, to: placed })
+    return this.#placed(member?.acceptsWork === true ? member : to, key, model)
   }
 
   #placed(member: Member, key: string | undefined, model: string | undefined): Engine {
@@ -213,21 +213,21 @@ export class FleetOfMany implements EngineFleet {
     return {
       models: this.#models,
       isUsable: (member) => member.state !== 'down' && this.#members.includes(member),
-      next: (tried) => inOrder(key ?? '', this.#members, model).find((member) => !tried.has(member)),
+      next: (tried) => rankMembers(key ?? '', this.#members, model).find((member) => !tried.has(member)),
       failed: (member, error) => this.#failed(member, error),
       moved: (from, to) => this.#moved(key, from, to),
     }
   }
 
   #unplaced(model: string | undefined): Member {
-    const open = ableTo(this.#members, model).filter((member) => member.isOpen)
+    const candidates = thatServe(this.#members, model).filter((member) => member.acceptsWork)
     this.#turn = (this.#turn + 1) % Number.MAX_SAFE_INTEGER
-    return leastLoaded(open, this.#turn) ?? this.#firstOf('', model)
+    return leastLoaded(candidates, this.#turn) ?? this.#firstOf('', model)
   }
 
   /** The first in the order of a key, whatever its state. */
   #firstOf(key: string, model: string | undefined): Member {
-    const [first] = inOrder(key, this.#members, model)
+    const [first] = rankMembers(key, this.#members, model)
     if (first === undefined) throw new Error('a fleet has at least one engine')
     return first
   }
@@ -236,15 +236,15 @@ export class FleetOfMany implements EngineFleet {
     if (!this.#members.includes(member)) return
     member.failed(error.code.toLowerCase())
     this.#observe(member)
-    // One more failure, and it is down: its next requests need not find out for themselves.
+    // A second failure takes the member down before further requests fail there.
     void this.#health.check(member)
   }
 
   #moved(key: string | undefined, from: Member, to: Member): void {
-    this.#listeners.tell({ kind: 'failover', from: from.id, to: to.id })
+    this.#listeners.notify({ kind: 'failover', from: from.id, to: to.id })
     if (key === undefined) return
     void this.#cache.place(key, to.id, from.id).then((placed) => {
-      if (placed === to.id) this.#listeners.tell({ kind: 'moved', from: from.id, to: to.id })
+      if (placed === to.id) this.#listeners.notify({ kind: 'moved', from: from.id, to: to.id })
     })
   }
 
@@ -256,12 +256,12 @@ export class FleetOfMany implements EngineFleet {
     return true
   }
 
-  /** Tells listeners of a state that they do not know. */
+  /** Notifies listeners if the state has changed since the last notice. */
   #observe(member: Member): void {
     const { state, reported: before, reason } = member
     if (state === before) return
     member.reported = state
     const change = { kind: 'state', engine: member.id, state, before } as const
-    this.#listeners.tell(state === 'down' && reason !== undefined ? { ...change, reason } : change)
+    this.#listeners.notify(state === 'down' && reason !== undefined ? { ...change, reason } : change)
   }
 }

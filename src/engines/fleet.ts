@@ -28,7 +28,7 @@ export function sessionNeed({ tenant, id, lineage }: Pick<SessionRecord, 'tenant
 export const anyEngine: EngineNeed = {}
 
 /**
- * The affinity key of work: equal for work that should meet the same engine's cache, opaque, and the same at every proxy and after a
+ * The affinity key of work: equal for work that should reach the same engine's cache, opaque, and the same at every proxy and after a
  * restart. Undefined for work that concerns no KV of a tenant.
  */
 export type KeyOf = (need: EngineNeed) => string | undefined
@@ -44,7 +44,7 @@ export interface Placements {
   place(key: string, engine: string, instead: string | undefined): Promise<string>
 }
 
-/** One engine of a fleet. Its fields are those of now, and change. */
+/** One engine of a fleet. Its fields are live: they change. */
 export interface FleetMember {
   /** The engine's id. */
   readonly id: string
@@ -100,7 +100,7 @@ export class FleetOfOne implements EngineFleet {
     return [{ id, url: id, weight: 1, state: this.#state(), inFlight: health.inFlight, engine, kvServer }]
   }
 
-  /** Changes what is reported, and nothing else: there is no other engine that could do the work. */
+  /** Changes only the reported state: there is no other engine that could do the work. */
   drain(id: string): boolean {
     return this.#setDraining(id, true)
   }
@@ -109,7 +109,7 @@ export class FleetOfOne implements EngineFleet {
     return this.#setDraining(id, false)
   }
 
-  /** Reports drain and resume. Its breaker reports for itself. */
+  /** Reports drain and resume only. The breaker has its own listener. */
   onChange(listener: (change: FleetChange) => void): () => void {
     return this.#listeners.add(listener)
   }
@@ -132,7 +132,7 @@ export class FleetOfOne implements EngineFleet {
     const before = this.#state()
     this.#draining = draining
     const state = this.#state()
-    if (state !== before) this.#listeners.tell({ kind: 'state', engine: id, state, before })
+    if (state !== before) this.#listeners.notify({ kind: 'state', engine: id, state, before })
     return true
   }
 }

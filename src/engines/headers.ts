@@ -49,7 +49,7 @@ export interface OutgoingOptions {
   readonly clientProtocol: 'http' | 'https'
   /** Headers that tenants may send although they bypass the gateway, lower case. */
   readonly allowed: ReadonlySet<string>
-  /** What is done with headers by which routers and engines place requests. */
+  /** What cwm does with headers that steer routers and engines. */
   readonly rule: HeaderRule
   /** Headers that cwm sets itself later, lower case. The client's are removed even if it may send them. */
   readonly ownNames: ReadonlySet<string>
@@ -66,7 +66,7 @@ export function outgoingHeaders(rawHeaders: readonly string[], options: Outgoing
   const outgoing = new Outgoing(options)
   for (let i = 0; i < names.length; i++) {
     const lower = names[i] ?? ''
-    if (isTaken(lower, options)) continue
+    if (isDropped(lower, options)) continue
     if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-')) continue
     outgoing.take(lower, rawHeaders[2 * i] ?? '', rawHeaders[2 * i + 1] ?? '')
   }
@@ -74,7 +74,7 @@ export function outgoingHeaders(rawHeaders: readonly string[], options: Outgoing
 }
 
 /** Whether a header is not forwarded, because a router or the engine would act on it. Throws `FORBIDDEN_HEADER`. */
-function isTaken(lower: string, { rule, allowed, ownNames }: OutgoingOptions): boolean {
+function isDropped(lower: string, { rule, allowed, ownNames }: OutgoingOptions): boolean {
   const treatment = rule(lower)
   if (treatment === undefined) return false
   if (allowed.has(lower)) return ownNames.has(lower)

@@ -1,4 +1,4 @@
-// One engine of several, with what is known of its health. Only states; who sends checks is in fleet-health.ts.
+// One engine of several, with the state of its health. fleet-health.ts sends the checks.
 
 import type { Now } from '../base/clock.ts'
 import type { Engine } from './engine.ts'
@@ -6,9 +6,9 @@ import type { EngineSpec } from './engine-spec.ts'
 import type { FleetMember } from './fleet.ts'
 import type { MemberState } from './fleet-change.ts'
 
-/** Failures in a row after which an engine is down. One may be a connection that was lost. */
+/** Failures in a row after which an engine is down. A single one may be just a lost connection. */
 const FAILURES = 2
-/** The part of its weight with which an engine starts. */
+/** The share of its weight with which an engine starts. */
 const FIRST_SHARE = 0.1
 
 export interface MemberOptions {
@@ -27,11 +27,11 @@ export class Member implements FleetMember {
   #failures = 0
   #isDown = false
   #isDrained = false
-  /** Since when it starts, milliseconds since the epoch; undefined once it has its full weight. */
+  /** When its slow start began, milliseconds since the epoch; undefined once it has its full weight. */
   #startedAt: number | undefined
   /** Why it is down. */
   reason: string | undefined
-  /** The state that listeners know. */
+  /** The state that listeners were notified of last. */
   reported: MemberState
 
   constructor(spec: EngineSpec, engine: Engine, options: MemberOptions) {
@@ -69,8 +69,8 @@ export class Member implements FleetMember {
     return this.#share() < 1 ? 'starting' : 'up'
   }
 
-  /** Whether it gets new work. */
-  get isOpen(): boolean {
+  /** Whether it accepts new work. */
+  get acceptsWork(): boolean {
     const { state } = this
     return state === 'up' || state === 'starting'
   }
@@ -80,19 +80,19 @@ export class Member implements FleetMember {
     return this.weight * this.#share()
   }
 
-  /** Whether it lists the model, or may: no list has arrived yet. */
+  /** Whether it lists the model, or has not sent a list yet. */
   mayServe(model: string | undefined): boolean {
     if (model === undefined || model === '') return true
     const { models } = this.#engine
     return !models.isKnown || models.isServed(model)
   }
 
-  /** Whether its connections must be opened anew for these settings. */
+  /** Whether these settings require new connections. */
   needsNewEngine({ apiKey, kvServer }: EngineSpec): boolean {
     return apiKey !== this.#spec.apiKey || kvServer !== this.#spec.kvServer
   }
 
-  /** Takes what a reload changed. `engine`: a new one, if key or LMCache server changed. */
+  /** Applies the settings of a reload. `engine`: a new one if the key or the LMCache server changed. */
   update(spec: EngineSpec, engine: Engine): void {
     this.#spec = spec
     this.#engine = engine
@@ -102,7 +102,7 @@ export class Member implements FleetMember {
     this.#isDrained = isDrained
   }
 
-  /** It answered a check. */
+  /** Call when the engine has answered a check. */
   succeeded(): void {
     this.#failures = 0
     // The breaker may have opened without a failed check.
@@ -111,7 +111,7 @@ export class Member implements FleetMember {
     this.reason = undefined
   }
 
-  /** It did not answer a check, or no connection to it could be opened. */
+  /** Call when a check has failed, or when no connection could be opened. */
   failed(reason: string): void {
     this.#failures++
     this.reason = reason

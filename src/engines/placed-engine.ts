@@ -1,4 +1,4 @@
-// The engine of one piece of work: a member of a fleet. What cannot be sent to it goes to the next one, and then it is that one.
+// The engine of one piece of work: delegates to a member of the fleet. If that member cannot be reached, the work moves to the next one.
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { Prompt } from '../base/records.ts'
@@ -17,7 +17,7 @@ import type {
 import { Failover } from './failover.ts'
 import type { Member } from './member.ts'
 
-/** What it needs of its fleet. */
+/** The fleet, as one piece of work uses it. */
 export interface PlacedWork {
   readonly models: EngineModels
   /** Whether the member is still in the fleet, and not down. */
@@ -30,7 +30,7 @@ export interface PlacedWork {
   moved(from: Member, to: Member): void
 }
 
-/** Nothing of a call that fails so was written. Connections that break later are not among them. */
+/** Errors of calls of which no byte was written. Connections that break later have other codes. */
 const UNSENT: readonly string[] = ['UPSTREAM_REFUSED', 'UPSTREAM_OPEN']
 
 export class PlacedEngine implements Engine {
@@ -97,7 +97,7 @@ export class PlacedEngine implements Engine {
     return this.#member.engine.close()
   }
 
-  /** The member as of now: it may have left or failed since the work was placed. */
+  /** The member to use now: the placed one may have been removed or failed since the work was placed. */
   #current(): Member {
     const member = this.#member
     return this.#work.isUsable(member) ? member : (this.#work.next(new Set([member])) ?? member)

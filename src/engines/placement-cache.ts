@@ -1,10 +1,10 @@
-// What this process knows of where keys are placed. Reads the store for what it does not know, and renews what is used.
+// This process's cache of placements (key to engine). Reads unknown ones from the store, and renews those in use.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import type { Placements } from './fleet.ts'
 
-/** A key and an id are some 200 bytes, so the cache has at most 20 MB. Of forgotten keys the store is asked again. */
+/** A key and an id are some 200 bytes, so the cache takes at most 20 MB. Evicted keys are read from the store again. */
 const MAX_KEYS = 100_000
 /** How often a key that is used is stored again, which renews its expiry in the store. */
 export const RENEW_MS = 3_600_000
@@ -37,8 +37,8 @@ export class PlacementCache {
   }
 
   /**
-   * The engine of a key, as the store has it. Undefined if it is not placed. What the store does not have any more, or does not answer, is
-   * where this process knows it to be. Never rejects.
+   * The engine of a key in the store; undefined if the key is not placed. If the store has lost the key or does not answer, returns the engine
+   * that this process remembers. Never rejects.
    */
   async read(key: string): Promise<string | undefined> {
     const known = this.#entries.get(key)
@@ -53,8 +53,8 @@ export class PlacementCache {
   }
 
   /**
-   * Places a key, unless another proxy has placed it on an engine other than `instead`. Returns where it is. While the store is
-   * unavailable, only this process knows. Never rejects.
+   * Places a key, unless another proxy has placed it on an engine other than `instead`. Returns the engine where the key is now. While the
+   * store is unavailable, only this process knows the placement. Never rejects.
    */
   async place(key: string, engine: string, instead: string | undefined): Promise<string> {
     const now = this.#now()
@@ -79,7 +79,7 @@ export class PlacementCache {
     if (now - entry.renewedAt < RENEW_MS) return
     this.#entries.set(key, { ...entry, renewedAt: now })
     this.#placements.place(key, entry.engine, undefined).catch(() => {
-      // Renewed with a later use, or it expires, and the next turn is placed again.
+      // A later use renews it. If it expires before that, the next turn is placed again.
     })
   }
 }

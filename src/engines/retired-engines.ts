@@ -1,9 +1,9 @@
-// Engines that left the fleet while they had requests in flight. Each is closed as soon as its last request has ended.
+// Engines that were removed from the fleet with requests in flight. Each is closed once its last request has ended.
 
 import type { CwmError } from '../base/errors.ts'
 import type { Engine } from './engine.ts'
 
-const LOOK_EVERY_MS = 500
+const POLL_MS = 500
 
 /** Bounded by the requests in flight. */
 export class RetiredEngines {
@@ -12,7 +12,7 @@ export class RetiredEngines {
 
   add(engine: Engine): void {
     this.#engines = [...this.#engines, engine]
-    this.#timer ??= setInterval(() => this.closeIdle(), LOOK_EVERY_MS).unref()
+    this.#timer ??= setInterval(() => this.closeIdle(), POLL_MS).unref()
     this.closeIdle()
   }
 

@@ -1,4 +1,4 @@
-// What is done with the headers of router-table.ts: which of a client's are taken out, and which of an answer's.
+// Applies router-table.ts: which headers are removed from requests and answers, and which are rejected.
 
 import { type RouterNames, routerPrefixes, routerTable } from './router-table.ts'
 
@@ -14,18 +14,18 @@ const answers = namesOf((names) => names.answers)
 /** The request headers that name a session to some router or engine, lower case. */
 export const sessionHeaders = namesOf((names) => names.session)
 
-/** The body fields that routers and engines are steered by, as `field` or `object.field`. */
+/** The body fields that steer routers and engines, as `field` or `object.field`. */
 export const routerFields: readonly string[] = [...namesOf((names) => names.fields)]
 
 /** Undefined: the header is forwarded. */
 export type Treatment = 'rejected' | 'removed' | undefined
 
-/** What is done with a client's request header. `lower`: its name in lower case. */
+/** Decides what cwm does with a client's request header. `lower`: its name in lower case. */
 export type HeaderRule = (lower: string) => Treatment
 
 const hasRouterPrefix = new RegExp(`^(?:${routerPrefixes.join('|')})`)
 
-/** One look-up for each header of each request. */
+/** Built once: each header of each request costs one lookup. */
 function ruleFrom(removed: Iterable<string>): HeaderRule {
   const treatments = new Map<string, Treatment>()
   for (const name of removed) treatments.set(name, 'removed')

@@ -11,11 +11,11 @@ export interface RouterNames {
    * still sees one id per lineage. With one they are removed.
    */
   readonly session?: readonly string[]
-  /** Headers that only spread requests, and mean something else to others. Removed if an affinity header is sent. */
+  /** Headers that this router hashes, but that have another meaning elsewhere. Removed if an affinity header is sent. */
   readonly spreading?: readonly string[]
   /** Headers that choose a worker, a queue, a model or a cache space. Always removed. */
   readonly steering?: readonly string[]
-  /** Headers that are rejected, because no honest client sends them and cwm has always said so. */
+  /** Headers that are rejected, because no honest client sends them. Older versions of cwm rejected them too. */
   readonly rejected?: readonly string[]
   /** Body fields that are rejected, as `field` or `object.field`. */
   readonly fields?: readonly string[]
@@ -25,7 +25,7 @@ export interface RouterNames {
   readonly outranked?: readonly string[]
 }
 
-/** Names that start like this are removed too, in both directions: routers add names of their own with each version. */
+/** Request headers with these prefixes are removed too, because new versions of routers add more of them. */
 export const routerPrefixes = [
   'x-dynamo-',
   'x-llm-d-',

@@ -1,4 +1,4 @@
-// What health and readiness need of the engines, and what is told of them as a whole.
+// The view of the engines that health and readiness use, and its summary.
 
 import type { BreakerState, Engine } from '../engines/engine.ts'
 import type { FleetMember } from '../engines/fleet.ts'

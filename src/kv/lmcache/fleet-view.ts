@@ -1,4 +1,4 @@
-// What one engine's LMCache server can load of what the directory shows, and how much of that a session keeps that moves to another engine.
+// Judges what the directory shows for one engine: which chunks its LMCache server can load, and which of them a session keeps if it moves.
 
 import type { VerifiedPlacement } from '../kv.ts'
 import type { FoundPlacement, LookupResult } from './lookup.ts'
@@ -82,4 +82,4 @@ export class FleetView {
 const unknownSharing =
   'the chunks are in L2, and it is unknown whether the LMCache servers share it: start its adapters with "shared": true, or set l2_shared'
 const privateL2 =
-  'the chunks are in an L2 that the LMCache servers do not share: they outlive a restart of their server, but another engine has to compute them again'
+  'the chunks are in an L2 that the LMCache servers do not share: they survive a restart of their server, but another engine must compute them again'

@@ -1,4 +1,4 @@
-// Who holds the chunks of a sequence, by server: what tells apart the servers of a fleet.
+// Which servers hold the chunks of a sequence.
 
 import type { Endpoint } from './http.ts'
 import { askDirectory, type Tier } from './lookup.ts'

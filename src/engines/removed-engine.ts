@@ -3,7 +3,7 @@
 import { CwmError } from '../base/errors.ts'
 import type { AnswerSink, Engine, EngineHealth, EngineModels, OutgoingRequest } from './engine.ts'
 
-export class GoneEngine implements Engine {
+export class RemovedEngine implements Engine {
   readonly id: string
   readonly origin: string
   readonly kvServer = undefined
@@ -12,7 +12,7 @@ export class GoneEngine implements Engine {
 
   /** `id` is the engine's id: a URL without credentials. */
   constructor(id: string, models: EngineModels) {
-    const error = 'engine_gone'
+    const error = 'engine_removed'
     this.id = id
     this.origin = new URL(id).origin
     this.models = models
@@ -26,20 +26,20 @@ export class GoneEngine implements Engine {
   }
 
   send(_: OutgoingRequest, sink: AnswerSink): () => void {
-    sink.onError(gone())
+    sink.onError(removed())
     return () => {}
   }
 
-  tokenIds = (): Promise<never> => Promise.reject(gone())
-  countTokens = (): Promise<never> => Promise.reject(gone())
-  countText = (): Promise<never> => Promise.reject(gone())
-  warm = (): Promise<never> => Promise.reject(gone())
+  tokenIds = (): Promise<never> => Promise.reject(removed())
+  countTokens = (): Promise<never> => Promise.reject(removed())
+  countText = (): Promise<never> => Promise.reject(removed())
+  warm = (): Promise<never> => Promise.reject(removed())
   end = (): number => 0
   close = async (): Promise<void> => {}
 }
 
 /** Only work that refers to a stored response names an engine. */
-function gone(): CwmError {
+function removed(): CwmError {
   return new CwmError(
     'RESPONSE_NOT_FOUND',
     'the engine that stored this response was removed; send the earlier items in `input` instead of `previous_response_id`',
