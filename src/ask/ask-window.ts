@@ -9,6 +9,7 @@ import { requireModel, type TenantPolicy } from '../base/tenants.ts'
 import type { Observation } from '../dialects/dialect.ts'
 import { replyText } from '../dialects/reply-text.ts'
 import type { Engine, EngineModel } from '../engines/engine.ts'
+import { streamAnswer } from '../engines/stream-answer.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import { commonPrefix } from '../windows/frozen-ids.ts'
 import { type OperationOptions, runAudited } from '../windows/operation-audit.ts'
@@ -18,7 +19,6 @@ import { lookupTiers } from '../windows/thaw.ts'
 import type { Windows } from '../windows/windows.ts'
 import { type Branch, bodyOf, branchOf, offersTools, type Question } from './branch.ts'
 import { SeenAnswer } from './seen-answer.ts'
-import { streamAnswer } from './stream-answer.ts'
 
 export interface WindowQuestion extends Question {
   readonly tenant: string

@@ -1,12 +1,12 @@
-// Sends the request of a branch, and reads its answer from the stream as it arrives.
+// Sends a request whose answer is a stream, and hands on its events as they arrive: for what cwm asks itself, beside the turns of clients.
 
 import { CwmError } from '../base/errors.ts'
 import { rawHeaderIn } from '../base/flat-headers.ts'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
-import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
-import { authorizationOf, rejectionOf, type Sender } from '../engines/json.ts'
 import { decodeEvent, splitEvents } from '../sse/decode.ts'
 import { EventFramer } from '../sse/frame.ts'
+import type { AnswerControl, AnswerSink } from './engine.ts'
+import { authorizationOf, rejectionOf, type Sender } from './json.ts'
 
 /** One token's event takes a few hundred bytes. They are not kept. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
