@@ -1,8 +1,8 @@
-// What the proxies share about engines, as part of the store's interface: which engine has the KV of which key, and which engines drain.
+// The part of the store's interface about engines, shared by all proxies: the placement of keys on engines, and drained engines.
 
 /** Engines are named by their id (`Engine.id`), keys by an opaque text that reveals neither tenant nor lineage. */
 export interface EngineMethods {
-  /** The engine that was placed for a key. Undefined if there is none, or if it has expired. */
+  /** The engine on which a key is placed. Undefined if it is not placed, or if the placement has expired. */
   getPlacement(key: string): Promise<string | undefined>
   /**
    * Stores `engine` for a key for `ttlMs` milliseconds, unless another engine is stored that is not `instead`; returns the one that is
@@ -10,11 +10,11 @@ export interface EngineMethods {
    * million placements (Redis: of each engine); beyond that, drops those that expire first.
    */
   place(key: string, engine: string, instead: string | undefined, ttlMs: number): Promise<string>
-  /** How many keys are placed on an engine. Exact, but for expired ones that are counted until `dropExpired` in SQLite. */
+  /** How many keys are placed on an engine. In SQLite, expired ones count until `dropExpired`. */
   countPlacements(engine: string): Promise<number>
-  /** Marks an engine as draining, or no longer. Durable. Other processes learn of it by `onChange`. Keeps the newest thousand. */
+  /** Marks an engine as draining, or removes the mark. Durable. Notifies other processes by `onChange`. Keeps the newest thousand marks. */
   setDraining(engine: string, draining: boolean): Promise<void>
-  /** The engines that are marked as draining, in order of their ids. They need not exist any longer. */
+  /** The engines that are marked as draining, sorted by id. Some may no longer be in the fleet. */
   listDraining(): Promise<readonly string[]>
 }
 

@@ -61,7 +61,7 @@ export interface StoredResponse {
   readonly engine?: string
 }
 
-/** What a stored response leads to. `engine` is missing if there was only one, and in responses stored by older versions. */
+/** The session and engine of a stored response. `engine` is absent if there was only one, and in responses of older versions. */
 export interface ResponseOwner {
   readonly sessionId: string
   readonly engine?: string

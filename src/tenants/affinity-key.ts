@@ -1,4 +1,4 @@
-// Derives the affinity key of work: which work should meet the same engine's cache.
+// Derives the affinity key of work. Work with the same key should reach the same engine's cache.
 
 import type { EngineNeed, KeyOf } from '../engines/fleet.ts'
 import type { KeyDeriver } from './salt.ts'

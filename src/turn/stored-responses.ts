@@ -16,7 +16,7 @@ export interface ResponseSource {
   readonly engineId: string | undefined
 }
 
-/** The need of work for a stored response: only the engine that stores it can do it. */
+/** The need of work for a stored response: only the engine that stores it can do that work. */
 export function responseNeed({ session, engineId }: ResponseSource): EngineNeed {
   const need = sessionNeed(session.record)
   return engineId === undefined ? need : { ...need, engineId }
@@ -50,7 +50,7 @@ export class StoredResponses {
 
   /**
    * The session of a response, and its engine. Throws `STORE_UNAVAILABLE`, and `RESPONSE_NOT_FOUND` with vLLM's wording, which is the same
-   * for unknown ids, expired ones, and those of another tenant. Its own tenant is told if the engine is no longer there.
+   * for unknown ids, expired ones, and those of another tenant. The owning tenant's error says so if the engine was removed.
    */
   async require(tenant: string, responseId: string): Promise<ResponseSource> {
     if (ID.test(responseId)) {

@@ -1,5 +1,5 @@
 // Compares the first turn after a thaw with the thaw's receipt. A receipt describes one moment: a router may send the next turn to another
-// engine, and a cache may evict. Then the session says so, so that nobody relies on the receipt.
+// engine, and a cache may evict. The session then reports the loss, because the receipt no longer holds.
 
 import type { EventSink } from '../base/events.ts'
 import type { JsonObject } from '../base/json.ts'
@@ -11,7 +11,7 @@ import type { DialectRules } from '../dialects/dialect.ts'
 import type { AnsweredTurn, TurnObserver } from './observer.ts'
 
 export interface ThawCheckParts {
-  /** A router chooses the engine, and does not say which one: then nobody knows whether KV was lost or left behind. */
+  /** Whether a router chooses the engine without naming it. The cause of a loss is then unknown. */
   readonly behindRouter: boolean
   readonly events: EventSink
   readonly log: Logger
@@ -61,7 +61,10 @@ export class ThawCheck implements TurnObserver {
     const { cause, cachedTokens, expectedTokens } = thawLoss
     session.change({ thawLoss })
     metrics.thawChecks.inc({ outcome: cause })
-    log.info({ session: id, cause, cachedTokens, expectedTokens }, 'the KV of a thaw was not there for the next turn')
+    log.info(
+      { session: id, cause, cachedTokens, expectedTokens },
+      'the first turn after a thaw did not find the KV that the thaw had warmed',
+    )
     events.emit({
       tenant,
       kind: 'thaw_lost',
@@ -71,7 +74,7 @@ export class ThawCheck implements TurnObserver {
   }
 }
 
-/** What the warm call left behind: everything, in the engine that it reached; and whole chunks, wherever LMCache brings them. */
+/** The tokens that a warm call leaves cached: all of them in its engine, but only whole chunks in LMCache. */
 function warmedTokens({ tokens }: ThawReceipt, chunkSize: number | null | undefined): number {
   return chunkSize == null ? tokens : Math.floor(tokens / chunkSize) * chunkSize
 }

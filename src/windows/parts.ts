@@ -39,7 +39,7 @@ export interface WindowParts {
   readonly freezeSlots: Pick<BackgroundSlots, 'run'>
 }
 
-/** Hears when an affinity key may have no session left, so that a router in front of the engines can be told. */
+/** Is notified when an affinity key may have no session left, and forwards that to a router in front of the engines. */
 export interface ReleasedKeys {
   sessionEnded(session: SessionRecord): void
   /** The lineage has no session left. */
@@ -55,7 +55,7 @@ export interface DeletionParts extends WindowParts {
   /** Delay before the first retry of a deletion, milliseconds. */
   readonly retryMs: number
   readonly deleteSlots: Pick<BackgroundSlots, 'run'>
-  /** Absent: no router has to be told. */
+  /** Absent: no router needs the notice. */
   readonly releasedKeys?: ReleasedKeys | undefined
 }
 

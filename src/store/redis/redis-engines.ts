@@ -1,5 +1,5 @@
-// What is stored about engines in Redis: placements, which expire by themselves, and which engines drain. All placements are in one slot, so
-// that one script can move a key from one engine's set to another's.
+// Placements and drained engines in Redis. Placements have a TTL. All of them are in one slot, so that one script can move a key from one
+// engine's set to another's.
 
 import { type EngineMethods, maxDraining, maxPlacements } from '../engine-methods.ts'
 import type { RedisChanges } from './redis-changes.ts'
@@ -38,7 +38,7 @@ local time = redis.call('TIME')
 return redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), '+inf')
 `)
 
-/** Each round means that another proxy replaced the engine meanwhile. */
+/** Limit of attempts. Each retry means that another proxy has replaced the engine meanwhile. */
 const mostRounds = 5
 
 /** The engine methods of the store. `most`: bound of the placements of one engine. */
@@ -62,7 +62,7 @@ export function enginesIn(rows: RedisRows, changes: RedisChanges, most = maxPlac
     async place(key, engine, instead, ttlMs) {
       let stored = await placeOnce(key, engine, instead, ttlMs)
       let wanted = engine
-      // Another engine is stored: the same again with it, so that its expiry is extended.
+      // Another engine is stored: repeat with that one, to extend its expiry.
       for (let round = 1; stored !== wanted && round < mostRounds; round++) {
         wanted = stored
         stored = await placeOnce(key, wanted, undefined, ttlMs)

@@ -1,13 +1,13 @@
-// What is stored about engines in SQLite: placements, and which engines drain.
+// Placements and drained engines in SQLite.
 
 import { type EngineMethods, maxDraining, maxPlacements } from '../engine-methods.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import { numberAt, textAt } from './sqlite-rows.ts'
 
-/** An expiry is extended if that gains more than this fraction of the lifetime. Otherwise each turn would write. */
+/** Skips extensions by less than this fraction of the lifetime. Otherwise each turn would write. */
 const EXTEND_PARTS = 32
 
-/** The engine methods of the store. Placements do not depend on turns that wait to be written, so they do not make them written. */
+/** The engine methods of the store. They do not flush pending turns, because placements do not depend on them. */
 export function enginesIn({ db, now }: SqliteCore, most = maxPlacements): EngineMethods {
   const sql = db.prepareAll({
     get: 'SELECT engine, expires_at FROM placements WHERE key = ? AND expires_at > ?',
