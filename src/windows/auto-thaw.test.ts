@@ -5,6 +5,7 @@ import { createMetrics } from '../base/metrics.ts'
 import type { SessionRecord } from '../base/records.ts'
 import { LiveSession } from '../sessions/live-session.ts'
 import { AutoThaw } from './auto-thaw.ts'
+import type { Windows } from './windows.ts'
 
 const record: SessionRecord = {
   tenant: 't',
@@ -31,8 +32,10 @@ const nobody = { apiKey: undefined }
 function setUp({ afterMs = 500, at = 2_000 } = {}) {
   const asked: string[] = []
   const { promise, resolve, reject } = withResolvers()
-  const prefetch = async (_: string, name: string) => {
+  const sessions = new Set<string | undefined>()
+  const prefetch: Windows['prefetch'] = async (_, name, __, returning) => {
     asked.push(name)
+    sessions.add(returning?.sessionId)
     await promise
     return { foundChunks: 1, totalChunks: 1, warnings: [], ms: 1 }
   }
@@ -45,7 +48,7 @@ function setUp({ afterMs = 500, at = 2_000 } = {}) {
     afterMs,
     waitMs: 1_000,
   })
-  return { thaw, asked, end: resolve, fail: reject }
+  return { thaw, asked, sessions, end: resolve, fail: reject }
 }
 
 function withResolvers() {
@@ -72,6 +75,15 @@ describe('a returning session', () => {
     await Promise.all([first, second])
 
     expect([asked, before, over]).toEqual([['auto.0.1'], 0, 2])
+  })
+
+  it('says for whom it is prefetched: another engine may be its own than that of the session that was frozen', async () => {
+    const { thaw, sessions, end } = setUp()
+    end()
+
+    await thaw.onReturn(sessionOf({ auto: undefined, baseWindow: 'base' }), nobody)
+
+    expect([...sessions]).toEqual(['s'])
   })
 
   it('triggers another prefetch after another idle period', async () => {

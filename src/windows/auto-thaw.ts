@@ -76,7 +76,10 @@ export class AutoThaw {
     metrics.autoThaws.inc()
     try {
       const options = { apiKey, actor: 'cwm', signal: AbortSignal.timeout(waitMs) }
-      const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, window, options, next.id)
+      const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, window, options, {
+        windowId: next.id,
+        sessionId: id,
+      })
       log.info({ session: id, window, foundChunks, totalChunks, ms }, 'window of a returning session prefetched')
     } catch (thrown) {
       // Prefetching is best effort: the turn proceeds without it.

@@ -13,15 +13,22 @@ export interface Prefetched extends PrefetchReceipt {
   readonly ms: number
 }
 
+/** For whom a window is prefetched. */
+export interface ReturningSession {
+  readonly sessionId?: string | undefined
+  /** Of its base window, which may be deleted. */
+  readonly windowId?: string | undefined
+}
+
 /** Loads a window's chunks into the KV layer's memory without using the engine. Throws `NOT_SUPPORTED` without a KV layer, and what it throws. */
 export async function prefetchWindow(
   { kv, fleet, saltOf, now, kvEpoch }: WindowParts,
   base: BaseWindow,
-  options: CallOptions,
+  { sessionId, ...options }: CallOptions & Pick<ReturningSession, 'sessionId'>,
 ): Promise<Prefetched> {
   const start = now()
   const link = await kv.open()
-  const engine = await fleet.pick(base.record)
+  const engine = await fleet.pick(sessionId === undefined ? base.record : { ...base.record, sessionId })
   const model = await engine.models.find(base.record.model, options.apiKey)
   const { record, tokenIds } = base
   const handle = model === undefined ? undefined : link?.plan(model.engineName, tokenIds.length)

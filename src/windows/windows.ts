@@ -33,7 +33,7 @@ import {
 import { freezeEvent, type OperationOptions, runAudited, thawOutcome, windowOutcome } from './operation-audit.ts'
 import { spaceOf, type WindowParts } from './parts.ts'
 import { changePin } from './pin-budget.ts'
-import { type Prefetched, prefetchWindow } from './prefetch.ts'
+import { type Prefetched, prefetchWindow, type ReturningSession } from './prefetch.ts'
 import { checkKeepsContext, sessionChanged, type ThawOptions } from './replace-guard.ts'
 import { restoreWindow } from './thaw.ts'
 
@@ -279,13 +279,13 @@ export class Windows {
   }
 
   /**
-   * Loads a window's chunks into the KV layer's memory without using the engine. `id`: of a session's base window, which may be deleted.
-   * Throws `NOT_SUPPORTED` without a KV layer.
+   * Loads a window's chunks into the KV layer's memory without using the engine: where the next turn of that session will go, or else of
+   * the one that it was frozen from. Throws `NOT_SUPPORTED` without a KV layer.
    */
-  prefetch(tenant: string, name: string, options: OperationOptions, id?: string): Promise<Prefetched> {
+  prefetch(tenant: string, name: string, options: OperationOptions, by: ReturningSession = {}): Promise<Prefetched> {
     const operation = { tenant, actor: options.actor, action: 'prefetch', target: 'window', name } as const
     return runAudited(this.#parts, operation, async () =>
-      prefetchWindow(this.#parts, await this.#bases.require(tenant, name, id), options),
+      prefetchWindow(this.#parts, await this.#bases.require(tenant, name, by.windowId), { ...options, ...by }),
     )
   }
 
