@@ -51,6 +51,9 @@ describe.skipIf(!hasPair)('two engines in the list of two proxies', () => {
       cold,
       a: onA.length,
       b: onB.length,
+      why: [...second, ...third]
+        .filter(({ cachedTokens }) => cachedTokens === 0)
+        .map(({ cwm, text }) => ({ cwm, text })),
     })
     expect(cold).toBe(0)
     expect(onA.length).toBeGreaterThan(0)
@@ -67,7 +70,11 @@ describe.skipIf(!hasPair)('two engines in the list of two proxies', () => {
 
     const results = await Promise.all(long)
     const failed = [results.slice(0, 3), results.slice(3)].map((part) => part.filter((ok) => !ok).length)
-    measured('kill -9 of an engine', { inFlight: 3, failed, meanwhile: meanwhile.map(({ status }) => status) })
+    measured('kill -9 of an engine', {
+      inFlight: 3,
+      failed,
+      meanwhile: meanwhile.map((one) => (one.status === 'rejected' ? String(one.reason) : one.status)),
+    })
     expect(failed).toEqual([3, 0])
     expect(meanwhile.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
   })
