@@ -72,6 +72,7 @@ describe('the OpenAPI document', () => {
       'post /cwm/v1/sessions/match',
       'post /cwm/v1/windows',
       'post /cwm/v1/windows/import',
+      'post /cwm/v1/windows/{name}/ask',
       'post /cwm/v1/windows/{name}/clone',
       'post /cwm/v1/windows/{name}/thaw',
       'put /cwm/v1/tenants/me/near-limit',
