@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
+import { toolNames } from '../../src/base/tool-names.ts'
 import type { Settings } from '../../src/config/schema.ts'
 import type { WindowJson } from '../../src/wire/windows.ts'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
@@ -207,7 +208,7 @@ describe('a restart of cwm', () => {
     const words = await agent.refused('health_check')
     await agent.close()
 
-    expect(tools).toHaveLength(10)
+    expect(tools).toHaveLength(toolNames.length)
     expect(words).toMatch(/127\.0\.0\.1:9/)
   })
 })
