@@ -108,6 +108,8 @@ it('temporary errors may be retried, and the permanent ones are listed', () => {
     'WINDOW_DIVERGES',
     'WINDOW_MISMATCH',
     'WINDOW_CORRUPT',
+    'ASK_NEEDS_TOOL_RESULT',
+    'LAST_ENGINE',
   ])
 })
 
