@@ -2,7 +2,7 @@
 
 import { type Answer, ask, longText, type Message, MODEL, openai, user } from '../../support/conversations.ts'
 import { type Cwm, KEY } from '../../support/cwm.ts'
-import { CHUNK } from '../../support/stack.ts'
+import { CHUNK, eventually } from '../../support/stack.ts'
 
 /** Two chunks and some more. */
 const OPENING_TOKENS = 540
@@ -41,6 +41,7 @@ export class Chat {
 }
 
 export interface ApiTurn {
+  readonly session: string
   readonly reply: unknown
   readonly text: string
   readonly cachedTokens: number
@@ -59,8 +60,14 @@ const OPENINGS = 5
 export async function followUp(mark: string, proxies: readonly [Cwm, Cwm], ask: Ask): Promise<number> {
   for (let opened = 0; opened < OPENINGS; opened++) {
     const opening = [user(longText(`${mark}, ${opened}`, OPENING_TOKENS))]
-    const { reply, text } = await ask(proxies[0], opening)
+    const { session, reply, text } = await ask(proxies[0], opening)
     if (text.trim() === '') continue
+    // A turn is stored right after its last bytes. Before that, another proxy does not know the conversation (docs/architecture.md, known limits).
+    await eventually(
+      'the other proxy knows the session',
+      () => proxies[1].session(session),
+      ({ turns }) => turns > 0,
+    )
     const history = [...opening, ...[reply].flat(), user(`more of ${mark}`)] as object[]
     return (await ask(proxies[1], history)).cachedTokens
   }
@@ -75,9 +82,10 @@ interface AnthropicMessage {
 // At temperature 0 the random model says nothing that is text, and these APIs have no penalty against that.
 export const askMessages: Ask = async (proxy, messages) => {
   const body = { model: MODEL, max_tokens: 16, temperature: 1, messages }
-  const { content, usage } = await post<AnthropicMessage>(proxy, '/v1/messages', body)
+  const { answer, session } = await post<AnthropicMessage>(proxy, '/v1/messages', body)
+  const { content, usage } = answer
   const text = content.map((part) => part.text ?? '').join('')
-  return { reply: { role: 'assistant', content }, text, cachedTokens: usage.cache_read_input_tokens ?? 0 }
+  return { session, reply: { role: 'assistant', content }, text, cachedTokens: usage.cache_read_input_tokens ?? 0 }
 }
 
 interface StoredResponse {
@@ -87,17 +95,18 @@ interface StoredResponse {
 
 export const askResponses: Ask = async (proxy, input) => {
   const body = { model: MODEL, max_output_tokens: 16, temperature: 1, input }
-  const { output, usage } = await post<StoredResponse>(proxy, '/v1/responses', body)
+  const { answer, session } = await post<StoredResponse>(proxy, '/v1/responses', body)
+  const { output, usage } = answer
   const text = output.flatMap(({ content = [] }) => content.map((part) => part.text ?? '')).join('')
-  return { reply: output, text, cachedTokens: usage.input_tokens_details.cached_tokens }
+  return { session, reply: output, text, cachedTokens: usage.input_tokens_details.cached_tokens }
 }
 
-async function post<Body>(proxy: Cwm, path: string, body: object): Promise<Body> {
+async function post<Body>(proxy: Cwm, path: string, body: object): Promise<{ answer: Body; session: string }> {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${KEY}` }
   const answer = await fetch(proxy.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
   const text = await answer.text()
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text.slice(0, 300)}`)
-  return JSON.parse(text) as Body
+  return { answer: JSON.parse(text) as Body, session: answer.headers.get('x-cwm-session') ?? '' }
 }
 
 let started = 0
