@@ -98,7 +98,9 @@ export class Plan {
   async #removeEngine() {
     const { engines } = this.#stack
     const [engine] = engines
-    await this.#during(`${engine.name} removed`, { kind: 'engine left', engine: engine.name }, async () => {
+    // The engines that died before have left their sessions with the others, so this one may have more than its share.
+    const left = { kind: 'engine left', engine: engine.name, isUneven: true }
+    await this.#during(`${engine.name} removed`, left, async () => {
       engines.shift()
       await this.#stack.reload()
       await this.#stack.sees(engine, undefined)
