@@ -25,12 +25,22 @@ export type HeaderRule = (lower: string) => Treatment
 
 const hasRouterPrefix = new RegExp(`^(?:${routerPrefixes.join('|')})`)
 
-/** Built once: each header of each request costs one lookup. */
+/** Names outside the table whose treatment a rule remembers. Clients choose names, so beyond that each is examined again. */
+const MAX_REMEMBERED = 1_000
+
+/** Built once. The headers of most requests have been seen before, so each costs one lookup. */
 function ruleFrom(removed: Iterable<string>): HeaderRule {
   const treatments = new Map<string, Treatment>()
   for (const name of removed) treatments.set(name, 'removed')
   for (const name of rejected) treatments.set(name, 'rejected')
-  return (lower) => treatments.get(lower) ?? (hasRouterPrefix.test(lower) ? 'removed' : undefined)
+  const most = treatments.size + MAX_REMEMBERED
+  return (lower) => {
+    const known = treatments.get(lower)
+    if (known !== undefined || treatments.has(lower)) return known
+    const treatment = hasRouterPrefix.test(lower) ? 'removed' : undefined
+    if (treatments.size < most) treatments.set(lower, treatment)
+    return treatment
+  }
 }
 
 /** Without an affinity header: session ids are not removed, because each turn replaces their values. */

@@ -68,20 +68,15 @@ export class ClientAnswers {
   #open(exchange: Exchange, engine: Engine, turn: AnsweringTurn | undefined): Answer {
     const { request, client, entry } = exchange
     const { host } = request.headers
-    const incoming: IncomingOptions = {
-      // Read late: the request may go to another engine than the first.
-      get upstreamOrigin() {
-        return engine.origin
-      },
-      clientOrigin: host === undefined ? undefined : `http://${host}`,
-      exposed: exposedHeaders,
-    }
+    const clientOrigin = host === undefined ? undefined : `http://${host}`
+    // The origin is read when the answer comes: the request may go to another engine than the first.
+    const incoming = (): IncomingOptions => ({ upstreamOrigin: engine.origin, clientOrigin, exposed: exposedHeaders })
     return new Answer({
       client,
       rules: turn?.rules,
       ownUsage: turn?.running.turn.sent.ownUsage === true,
       head: request.method === 'HEAD',
-      incoming: (raw) => this.#preflights.learn(request, incomingHeaders(raw, incoming)),
+      incoming: (raw) => this.#preflights.learn(request, incomingHeaders(raw, incoming())),
       hooks: new AnswerReport(this.#parts, exchange, turn),
       limits: this.#limits,
       budget: this.#parts.answerBytes,

@@ -9,7 +9,7 @@ import { isMissing } from '../identity/identity-fields.ts'
 /** Whether the request names a session to the engine or to a router, by body or header. */
 export function namesEngineSession(headers: IncomingHttpHeaders, body: JsonObject): boolean {
   if (!isMissing(body.session_id)) return true
-  for (const name of sessionHeaders) if ((headers[name] ?? '') !== '') return true
+  for (const name in headers) if (sessionHeaders.has(name) && (headers[name] ?? '') !== '') return true
   return false
 }
 

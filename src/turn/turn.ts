@@ -21,7 +21,6 @@ import { addIds, type BodyEdits, editsOf } from './body-edits.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import { fitToLimit, isMeasured, type LimitParts, recordIfCut } from './fit-to-limit.ts'
-import { responseNeed } from './stored-responses.ts'
 import type { TurnRequest } from './turn-request.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
@@ -193,8 +192,9 @@ function pickEngine(
   base: BaseWindow | undefined,
   model: string,
 ): Engine | Promise<Engine> {
-  const lineage = base?.record.lineage ?? session.record.lineage
-  return fleet.pick({ ...responseNeed({ session, engineId }), lineage, model })
+  const { tenant, id: sessionId, lineage } = session.record
+  const need = { tenant, lineage: base?.record.lineage ?? lineage, sessionId, model }
+  return fleet.pick(engineId === undefined ? need : { ...need, engineId })
 }
 
 /** Enters the KV space of the turn, and adds its ids to the body. */
