@@ -57,6 +57,9 @@ function faultsOf({ failures, salts, cold, moves }) {
     ...moves
       .filter(({ strays }) => strays > 0)
       .map(({ name, strays }) => `${name}: ${strays} sessions moved away from engines that stayed`),
+    ...moves
+      .filter(({ stayed = 0 }) => stayed > 0)
+      .map(({ name, stayed }) => `${name}: ${stayed} sessions were still there afterwards`),
   ]
 }
 

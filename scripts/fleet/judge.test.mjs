@@ -132,6 +132,14 @@ describe('moves', () => {
     expect(faults).toContain('engine e3 killed: 1 sessions moved away from engines that stayed')
   })
 
+  it('that did not happen although the engine had left are a fault', () => {
+    const left = { ...killed, kind: 'engine left', name: 'engine e1 drained', isUneven: true }
+    const there = [turn(1, 0), turn(2, 200, { engine: 'e1', cached: 512 })]
+
+    expect(judge(runOf(there, [left])).faults).toContain('engine e1 drained: 1 sessions were still there afterwards')
+    expect(judge(runOf(moved, [left])).moves[0]).toMatchObject({ moved: 1, stayed: 0 })
+  })
+
   it('above the bound are a fault', () => {
     const many = Array.from({ length: 8 }, (_, n) => [
       turn(2 * n, 0, { conversation: `c${n}`, session: `x${n}`, salt: `s${n}` }),

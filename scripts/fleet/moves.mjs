@@ -11,8 +11,9 @@ export function boundOf(count, engines) {
 }
 
 /**
- * For each event `{ name, compared, moved, strays, bound }`. Compared are a session's last turn that ended before the event with its first one that
- * began after it, of the same salt. If sessions are not spread evenly (`isUneven`), the bound is how many were on the engine. `strays` moved although the event did not concern the engine that they were on.
+ * For each event `{ name, compared, moved, strays, stayed, bound }`. Compared are a session's last turn that ended before the event with its first
+ * one that began after it, of the same salt. If sessions are not spread evenly (`isUneven`), the bound is how many were on the engine. `strays`
+ * moved although the event did not concern the engine that they were on. `stayed`: on an engine that had been drained or removed.
  */
 export function movesOf({ events, slow }, turns) {
   const bySalt = groupBySalt(turns)
@@ -20,18 +21,21 @@ export function movesOf({ events, slow }, turns) {
     const until = events[at + 1]?.at ?? Number.POSITIVE_INFINITY
     const pairs = [...bySalt.values()].flatMap((list) => pairOver(list, event, until))
     const moved = pairs.filter(([before, after]) => before.engine !== after.engine)
-    const own = pairs.filter(([before]) => before.engine === event.engine).length
+    const own = pairs.filter(([before]) => before.engine === event.engine)
+    const isLate = (pair) => pair.some((turn) => wasSlow(slow, turn))
+    const stayed = own.filter((pair) => pair[1].engine === event.engine && !isLate(pair))
     const mayMove = event.kind === 'engine killed' || event.kind === 'engine left'
     const isExplained = (before, after) =>
       (mayMove && before.engine === event.engine) ||
       wasUnseen(slow, before.engine, before.at, after.end) ||
-      [before, after].some((turn) => wasSlow(slow, turn))
+      isLate([before, after])
     return {
       name: event.name,
       compared: pairs.length,
       moved: moved.length,
       strays: moved.filter(([before, after]) => !isExplained(before, after)).length,
-      bound: event.isUneven ? own : boundOf(pairs.length, event.engines),
+      ...(event.kind === 'engine left' ? { stayed: stayed.length } : {}),
+      bound: event.isUneven ? own.length : boundOf(pairs.length, event.engines),
     }
   })
 }
