@@ -103,11 +103,7 @@ export class WindowAsker {
     return runAudited(
       this.#parts,
       operation,
-      async () => {
-        const base = await this.#parts.windows.requireFrozen(tenant, name, options.signal)
-        requireModel(asked.policy, base.record.model)
-        return await this.#parts.windows.use(base, () => this.#ask(base, asked, options))
-      },
+      () => this.answer(asked, options),
       ({ usage, receipt }) => ({
         receipt: {
           restored_tokens: receipt.restoredTokens,
@@ -117,6 +113,14 @@ export class WindowAsker {
         },
       }),
     )
+  }
+
+  /** As `ask`, for a question whose audit entry is written elsewhere. */
+  async answer(asked: WindowQuestion, options: AskOptions): Promise<WindowAnswer> {
+    const { tenant, policy, window: name } = asked
+    const base = await this.#parts.windows.requireFrozen(tenant, name, options.signal)
+    requireModel(policy, base.record.model)
+    return await this.#parts.windows.use(base, () => this.#ask(base, asked, options))
   }
 
   async #ask(base: BaseWindow, asked: WindowQuestion, options: AskOptions): Promise<WindowAnswer> {

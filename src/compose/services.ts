@@ -1,5 +1,6 @@
 // Third step of the start: everything that knows neither HTTP nor the command line, from the journal up to the runner of turns.
 
+import { ManyAsker } from '../ask/ask-many.ts'
 import { WindowAsker } from '../ask/ask-window.ts'
 import { type Core, createCore } from './core.ts'
 import { EngineWatch } from './engine-watch.ts'
@@ -11,11 +12,15 @@ import { createTurns, type Turns } from './turns.ts'
 export interface Services extends Core, Turns {
   readonly engineWatch: EngineWatch
   readonly asker: WindowAsker
+  readonly manyAsker: ManyAsker
 }
 
 export function createServices(start: Start, storage: Storage, engines: Engines): Services {
   const core = createCore(start, storage, engines)
   const { metrics, log } = start
   const asker = new WindowAsker({ ...core.windowParts, windows: core.windows })
-  return { ...core, ...createTurns(start, core), engineWatch: new EngineWatch({ ...core, metrics, log }), asker }
+  const turns = createTurns(start, core)
+  const { admission } = turns
+  const manyAsker = new ManyAsker({ ...core.windowParts, windows: core.windows, asker, admission })
+  return { ...core, ...turns, engineWatch: new EngineWatch({ ...core, metrics, log }), asker, manyAsker }
 }

@@ -1,0 +1,69 @@
+// The slot of admission of one branch: a question to many windows has none of its own, and each of its calls to an engine takes one from the
+// tenant's share (docs/decisions/0018).
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Admission } from '../admission/admission.ts'
+import { CwmError, toCwmError } from '../base/errors.ts'
+import { RequestScope } from '../base/request-scope.ts'
+import type { Caller } from '../base/tenants.ts'
+
+/** What the tenant's other requests hold for longer is not waited for. Each try waits as long as the queue allows (setting `queue_ms`). */
+const MAX_TRIES = 20
+
+/** A branch has no answer of its own. */
+const unanswered = { destroyed: false, writableFinished: false }
+
+/**
+ * Runs work in a slot of its own. If the tenant's queue rejects it, tries again after the rejection's `Retry-After`: the question itself was
+ * admitted long ago, and its client cannot send this part of it again. Throws what the last try threw, what the work throws, and `CLIENT_GONE`.
+ */
+export async function runInSlot<T>(
+  admission: Pick<Admission, 'run'>,
+  sender: Pick<Caller, 'sharer' | 'policy'>,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    let begun = false
+    const begin = () => {
+      begun = true
+      return work()
+    }
+    try {
+      return await runOnce(admission, sender, signal, begin)
+    } catch (thrown) {
+      const error = toCwmError(thrown)
+      const waitS = begun || !isRejection(error) || tries === MAX_TRIES ? undefined : error.retryAfterS
+      if (waitS === undefined) throw thrown
+      await sleep(waitS * 1_000, undefined, { signal }).catch(() => {
+        throw gone()
+      })
+    }
+  }
+}
+
+async function runOnce<T>(
+  admission: Pick<Admission, 'run'>,
+  sender: Pick<Caller, 'sharer' | 'policy'>,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const scope = new RequestScope(unanswered)
+  const leave = () => scope.close()
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) leave()
+  try {
+    return await admission.run(sender, scope, work)
+  } finally {
+    signal.removeEventListener('abort', leave)
+    scope.close()
+  }
+}
+
+function isRejection({ code }: CwmError): boolean {
+  return code === 'RATE_LIMIT_EXCEEDED' || code === 'OVERLOADED'
+}
+
+function gone(): CwmError {
+  return new CwmError('CLIENT_GONE', 'the client left before its question was answered')
+}
