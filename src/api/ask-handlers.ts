@@ -1,114 +1,91 @@
-// The REST handler for questions to windows: one answer as JSON, or as server-sent events while it is written.
+// The REST handlers for questions to windows: answers as JSON, or as server-sent events while they are written.
 
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import type { AskReceipt, WindowAnswer, WindowAsker, WindowQuestion } from '../ask/ask-window.ts'
-import { toCwmError } from '../base/errors.ts'
-import { openAiErrorBody } from '../dialects/errors.ts'
-import { askBody, type WindowAnswerJson, windowAnswerSchema } from '../wire/asks.ts'
-import type { Bindings, CallerOf } from './bindings.ts'
+import type { ManyAsker } from '../ask/ask-many.ts'
+import type { WindowAsker } from '../ask/ask-window.ts'
+import type { ManyQuestion } from '../ask/many-question.ts'
+import { askBody, windowAnswerSchema } from '../wire/asks.ts'
+import { manyAnswerSchema, manyAskBody } from '../wire/many-asks.ts'
+import { answerToWire, eventToWire, manyAnswerToWire } from './asks-to-wire.ts'
+import type { ApiCaller, Bindings, CallerOf } from './bindings.ts'
+import { eventHeaders, eventsOf, goneSignal } from './event-answer.ts'
 import * as routes from './routes.ts'
-import { tiersToWire, usageToWire } from './to-wire.ts'
 
 export interface AskHandlerParts {
   readonly asker: Pick<WindowAsker, 'ask'>
+  readonly manyAsker: Pick<ManyAsker, 'ask'>
 }
 
-/** Proxies and browsers end connections that are silent for a minute or less. */
-const HEARTBEAT_MS = 15_000
-
-const headers = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-}
+const answers = <T extends z.ZodType>(schema: T, description: string) => ({
+  200: { content: { 'application/json': { schema }, 'text/event-stream': { schema: z.string() } }, description },
+  ...routes.failures,
+})
 
 export const askWindow = createRoute({
   method: 'post',
   path: '/cwm/v1/windows/{name}/ask',
   summary: 'Ask a frozen window one question; nothing of it is kept',
   request: { params: routes.windowName, body: routes.body(askBody) },
-  responses: {
-    200: {
-      content: {
-        'application/json': { schema: windowAnswerSchema },
-        'text/event-stream': { schema: z.string() },
-      },
-      description: 'The answer, and what it cost',
-    },
-    ...routes.failures,
-  },
+  responses: answers(windowAnswerSchema, 'The answer, and what it cost'),
 })
 
-export function mountAsks(app: OpenAPIHono<Bindings>, { asker }: AskHandlerParts, callerOf: CallerOf): void {
+export const askMany = createRoute({
+  method: 'post',
+  path: '/cwm/v1/ask',
+  summary: 'Ask many frozen windows one question, and reduce their answers to one',
+  description:
+    'Events: `started`; `window` or `window_error` for each window as it is done; `text` and `reduction` (or `reduction_error`) if `reduce` asks for one; `receipt` at the end, or `error` if the whole question failed.',
+  request: { body: routes.body(manyAskBody) },
+  responses: answers(manyAnswerSchema, 'The answers of the windows, their reduction, and what it cost'),
+})
+
+export function mountAsks(app: OpenAPIHono<Bindings>, { asker, manyAsker }: AskHandlerParts, callerOf: CallerOf): void {
   app.openapi(askWindow, async (c) => {
     const { tenant, policy, operation } = callerOf(c)
     const { question, instructions, max_tokens: maxTokens, temperature, stream } = c.req.valid('json')
     const asked = { tenant, policy, window: c.req.valid('param').name, question, instructions, maxTokens, temperature }
-    const gone = goneSignal(c.env)
-    if (!stream) return c.json(answerToWire(await asker.ask(asked, { ...operation, signal: gone })), 200)
-    return c.body(streamOf(asker, asked, { ...operation, signal: gone }), 200, headers)
+    const options = { ...operation, signal: goneSignal(c.env) }
+    if (!stream) return c.json(answerToWire(await asker.ask(asked, options)), 200)
+    const events = eventsOf(async (send) => {
+      const answer = await asker.ask(asked, { ...options, onText: (text) => send('text', { text }) })
+      send('answer', answerToWire(answer))
+    }, options.signal)
+    return c.body(events, 200, eventHeaders)
+  })
+
+  app.openapi(askMany, async (c) => {
+    const caller = callerOf(c)
+    const { stream, ...body } = c.req.valid('json')
+    const asked = manyQuestionOf(caller, body)
+    const options = { ...caller.operation, signal: goneSignal(c.env) }
+    if (!stream) return c.json(manyAnswerToWire(await manyAsker.ask(asked, { ...options, onEvent: () => {} })), 200)
+    const events = eventsOf(async (send) => {
+      await manyAsker.ask(asked, { ...options, onEvent: (event) => send(event.type, eventToWire(event)) })
+    }, options.signal)
+    return c.body(events, 200, eventHeaders)
   })
 }
 
-function goneSignal({ outgoing }: Bindings['Bindings']): AbortSignal {
-  const gone = new AbortController()
-  outgoing.once('close', () => gone.abort())
-  if (outgoing.destroyed) gone.abort()
-  return gone.signal
-}
-
-/** Failures are events, because the status is sent before they are known. A client that leaves ends the question. */
-function streamOf(
-  asker: Pick<WindowAsker, 'ask'>,
-  asked: WindowQuestion,
-  options: Omit<Parameters<WindowAsker['ask']>[1], 'onText'>,
-): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder()
-  return new ReadableStream({
-    async start(controller) {
-      const send = (text: string) => {
-        if (!options.signal.aborted) controller.enqueue(encoder.encode(text))
-      }
-      send(': asked\n\n')
-      const heartbeat = setInterval(() => send(': waiting\n\n'), HEARTBEAT_MS)
-      try {
-        const answer = await asker.ask(asked, { ...options, onText: (text) => send(eventOf('text', { text })) })
-        send(eventOf('answer', answerToWire(answer)))
-      } catch (thrown) {
-        send(`event: error\ndata: ${openAiErrorBody(toCwmError(thrown))}\n\n`)
-      } finally {
-        clearInterval(heartbeat)
-        if (!options.signal.aborted) controller.close()
-      }
-    },
-  })
-}
-
-function eventOf(event: string, data: object): string {
-  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
-}
-
-function answerToWire({ text, usage, receipt }: WindowAnswer): WindowAnswerJson {
+function manyQuestionOf(
+  { tenant, sharer, policy }: ApiCaller,
+  body: Omit<z.output<typeof manyAskBody>, 'stream'>,
+): ManyQuestion {
+  const { names, tag, search } = body.windows
   return {
-    window: receipt.window,
-    answer: text,
-    usage: usage === undefined ? null : usageToWire(usage),
-    receipt: receiptToWire(receipt),
-  }
-}
-
-function receiptToWire(receipt: AskReceipt): WindowAnswerJson['receipt'] {
-  return {
-    restored_tokens: receipt.restoredTokens,
-    computed_tokens: receipt.computedTokens,
-    reasoning_tokens: receipt.reasoningTokens,
-    tiers_before: tiersToWire(receipt.tiersBefore),
-    finish_reason: receipt.finishReason,
-    drift: receipt.drift,
-    first_token_ms: receipt.firstTokenMs,
-    branch_kv: 'until_evicted',
-    ms: { ...receipt.ms },
-    warnings: [...receipt.warnings],
-    notes: [...receipt.notes],
+    tenant,
+    sharer,
+    policy,
+    question: body.question,
+    instructions: body.instructions,
+    windows: names === undefined ? { tag, search } : { names },
+    select: body.select,
+    parallel: body.parallel,
+    maxTokens: body.max_tokens,
+    temperature: body.temperature,
+    budgetTokens: body.budget_tokens,
+    reduce: body.reduce,
+    reduceModel: body.reduce_model,
+    deadlineMs: body.deadline_ms,
+    conversation: [],
   }
 }

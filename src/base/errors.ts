@@ -49,6 +49,8 @@ const table = {
   WINDOW_CORRUPT: [500, 'server_error'],
   ASK_NEEDS_TOOL_RESULT: [409, 'conflict_error'],
   ASK_CALLED_TOOL: [422, 'invalid_request_error'],
+  ASK_BUDGET_USED_UP: [422, 'invalid_request_error'],
+  ASK_DEADLINE: [504, 'server_error'],
   PIN_BUDGET_FULL: [403, 'quota_exceeded_error'],
   INVALID_IMPORT: [400, 'invalid_request_error'],
   INVALID_SETTINGS: [422, 'invalid_request_error'],

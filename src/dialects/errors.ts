@@ -23,7 +23,8 @@ export function openAiErrorBody(error: CwmError): string {
   return JSON.stringify(openAiError(error))
 }
 
-function openAiError(error: CwmError) {
+/** The error as a value. */
+export function openAiError(error: CwmError) {
   return {
     error: { message: error.clientMessage, type: error.type, param: error.param ?? null, code: wireCode(error) },
   }

@@ -1,4 +1,4 @@
-// Questions to windows: the request, the answer, and its receipt.
+// Questions to one window: the request, the answer, and its receipt.
 
 import { z } from 'zod'
 import { tiersSchema } from './receipts.ts'
@@ -43,13 +43,15 @@ export const askReceiptSchema = z
   })
   .meta({ id: 'AskReceipt' })
 
+export const askUsageSchema = z
+  .object({ prompt_tokens: count, completion_tokens: count, total_tokens: count, cached_tokens: count.nullable() })
+  .nullable()
+
 export const windowAnswerSchema = z
   .object({
     window: z.string(),
     answer: z.string(),
-    usage: z
-      .object({ prompt_tokens: count, completion_tokens: count, total_tokens: count, cached_tokens: count.nullable() })
-      .nullable(),
+    usage: askUsageSchema,
     receipt: askReceiptSchema,
   })
   .meta({ id: 'WindowAnswer' })

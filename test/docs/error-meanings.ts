@@ -61,6 +61,9 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     'A window that ends in a tool call was asked. Send the result in a session thawed from it, or ask a clone of its earlier messages.',
   ASK_CALLED_TOOL:
     'The model called a tool instead of answering a question to a window. Say in `instructions` that it must answer in text.',
+  ASK_BUDGET_USED_UP:
+    'In the answer to many windows: this one was not asked, because the estimate of its tokens to compute exceeds what is left of `budget_tokens`.',
+  ASK_DEADLINE: 'In the answer to many windows: this one was not answered by `deadline_ms`.',
   PIN_BUDGET_FULL: 'The chunks exceed what the tenant may pin (`max_pinned_tokens`). Delete or unpin windows.',
   INVALID_IMPORT: 'The file is not an exported window, or was changed; the message names the field.',
   INVALID_SETTINGS:

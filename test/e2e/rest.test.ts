@@ -66,6 +66,7 @@ describe('the OpenAPI document', () => {
       'get /cwm/v1/windows/{name}',
       'get /cwm/v1/windows/{name}/export',
       'patch /cwm/v1/windows/{name}',
+      'post /cwm/v1/ask',
       'post /cwm/v1/engines/drain',
       'post /cwm/v1/engines/resume',
       'post /cwm/v1/reload',

@@ -1,0 +1,47 @@
+// Answers that are server-sent events: questions to windows. Failures are events, because the status is sent before they are known.
+
+import { toCwmError } from '../base/errors.ts'
+import { openAiErrorBody } from '../dialects/errors.ts'
+import type { Bindings } from './bindings.ts'
+
+/** Proxies and browsers end connections that are silent for a minute or less. */
+const HEARTBEAT_MS = 15_000
+
+export const eventHeaders = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+}
+
+/** Aborts when the client leaves, or once it has its answer. */
+export function goneSignal({ outgoing }: Bindings['Bindings']): AbortSignal {
+  const gone = new AbortController()
+  outgoing.once('close', () => gone.abort())
+  if (outgoing.destroyed) gone.abort()
+  return gone.signal
+}
+
+/** The events that `work` sends, and `error` if it throws. Comments keep the connection open in between. */
+export function eventsOf(
+  work: (send: (event: string, data: object) => void) => Promise<void>,
+  signal: AbortSignal,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  return new ReadableStream({
+    async start(controller) {
+      const write = (text: string) => {
+        if (!signal.aborted) controller.enqueue(encoder.encode(text))
+      }
+      write(': asked\n\n')
+      const heartbeat = setInterval(() => write(': waiting\n\n'), HEARTBEAT_MS)
+      try {
+        await work((event, data) => write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`))
+      } catch (thrown) {
+        write(`event: error\ndata: ${openAiErrorBody(toCwmError(thrown))}\n\n`)
+      } finally {
+        clearInterval(heartbeat)
+        if (!signal.aborted) controller.close()
+      }
+    },
+  })
+}
