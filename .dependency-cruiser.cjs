@@ -9,7 +9,7 @@ const levels = {
   5: ['tenants', 'journal'],
   6: ['sessions', 'admission'],
   7: ['windows'],
-  8: ['near-limit', 'prefix-break', 'passages'],
+  8: ['near-limit', 'prefix-break', 'passages', 'libraries'],
   9: ['turn'],
   10: ['ask'],
   11: ['server', 'proxy', 'api', 'mcp', 'dashboard', 'doctor', 'config'],

@@ -15,6 +15,8 @@
 //   h:ID  hp:ID  hi:ID       held window, its prompt, its token ids     held            hash: the deletes of held windows, by window
 //   on:ID                    set of the sessions on a window, by its id
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
+//   y:NAME  yw:NAME          library, hash of its pending windows        libraries, open-libraries       their names
+//   yp:NAME:WINDOW           the prompt of a pending window
 //   newer-open               open deletes of held windows and of requests: separate, because older versions of cwm would finish them
 //
 // Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
@@ -140,6 +142,23 @@ export class TenantKeys {
   }
   get newerDeletions() {
     return `${this.#root}newer-open`
+  }
+
+  library(name: string) {
+    return `${this.#root}y:${name}`
+  }
+  /** By window: whether it is done. */
+  libraryParts(name: string) {
+    return `${this.#root}yw:${name}`
+  }
+  libraryPart(name: string, window: string) {
+    return `${this.#root}yp:${name}:${window}`
+  }
+  get libraries() {
+    return `${this.#root}libraries`
+  }
+  get openLibraries() {
+    return `${this.#root}open-libraries`
   }
 
   deletion(id: string) {

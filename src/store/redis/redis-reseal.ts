@@ -5,6 +5,7 @@ import type { Place, Sealer } from '../seal.ts'
 import type { Store } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import { sequencesPlace } from './redis-deletions.ts'
+import { libraryPartPlace, libraryPlace } from './redis-libraries.ts'
 import { turnPlace } from './redis-retained.ts'
 import type { RedisRows } from './redis-rows.ts'
 import { fromStored, keyIdOf, toStored, windowFromStored, windowTextsKeyId, windowToStored } from './redis-values.ts'
@@ -99,6 +100,19 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
     return done
   }
 
+  async function librariesOf(tenant: string): Promise<readonly Value[]> {
+    const keys = rows.keysOf(tenant)
+    const values: Value[] = []
+    for (const name of await rows.texts('ZRANGE', keys.libraries, 0, -1)) {
+      values.push({ tenant, key: keys.library(name), place: libraryPlace(tenant, name) })
+      for (const window of await rows.texts('HKEYS', keys.libraryParts(name))) {
+        const place = libraryPartPlace(tenant, name, window)
+        values.push({ tenant, key: keys.libraryPart(name, window), place })
+      }
+    }
+    return values
+  }
+
   async function resealTenant(tenant: string, current: Sealer, atMost: number): Promise<number> {
     const keys = rows.keysOf(tenant)
     let done = 0
@@ -115,7 +129,8 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
     const turns = (await rows.texts('SMEMBERS', keys.turns)).map((id) => {
       return { tenant, key: keys.turn(id), place: turnPlace(tenant, id) }
     })
-    return done + (await valuesOf([...orders, ...turns], current, atMost - done))
+    const libraries = await librariesOf(tenant)
+    return done + (await valuesOf([...orders, ...turns, ...libraries], current, atMost - done))
   }
 
   return {

@@ -136,8 +136,8 @@ export class RedisRows {
   /** Removes a tenant without any data from the list. A concurrent write of another proxy adds it again, at whatever moment it comes. */
   async unlistIfEmpty(tenant: string): Promise<void> {
     const keys = this.keysOf(tenant)
-    const { sessions, deletions, expiries, turns, shared, held } = keys
-    const rest = [sessions, keys.windowsBy('name'), deletions, expiries, turns, shared, held]
+    const { sessions, deletions, expiries, turns, shared, held, libraries } = keys
+    const rest = [sessions, keys.windowsBy('name'), deletions, expiries, turns, shared, held, libraries]
     if ((await this.number('EXISTS', ...rest)) > 0) return
     const tx = new Transaction(undefined)
     for (const key of rest) tx.expectAbsent(key)

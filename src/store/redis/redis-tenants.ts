@@ -8,6 +8,7 @@ import { auditIn, dropAuditOf } from './redis-audit.ts'
 import { dropDoneDeletions } from './redis-deletions.ts'
 import { dropEventsOf } from './redis-events.ts'
 import { releaseAll } from './redis-held.ts'
+import { dropLibraries } from './redis-libraries.ts'
 import { dropShared } from './redis-lineages.ts'
 import { dropTurn, forgetTurn } from './redis-retained.ts'
 import type { RedisRows } from './redis-rows.ts'
@@ -69,6 +70,7 @@ export function tenantsIn(rows: RedisRows): TenantMethods {
       await releaseAll(rows, tenant)
       await dropShared(rows, tenant)
       await dropTurns(tenant)
+      await dropLibraries(rows, tenant)
       await dropAuditOf(rows, tenant)
       await dropEventsOf(rows, tenant)
       await dropDoneDeletions(rows, tenant)

@@ -13,6 +13,7 @@ import { storeUnavailable } from './redis-errors.ts'
 import { eventsIn } from './redis-events.ts'
 import { heldWindowsIn } from './redis-held.ts'
 import { leasesIn } from './redis-leases.ts'
+import { librariesIn } from './redis-libraries.ts'
 import { lineagesIn } from './redis-lineages.ts'
 import { RedisLink } from './redis-link.ts'
 import { loginsIn } from './redis-logins.ts'
@@ -101,6 +102,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges, { maxPlacements }: Re
     ...retainedIn(rows),
     ...loginsIn(rows),
     ...enginesIn(rows, changes, maxPlacements),
+    ...librariesIn(rows),
     ...leasesIn(rows),
     ...resealIn(rows, async (sealer) => {
       await rows.link.call('SET', rows.shared.meta(sealCheckKey), sealCheck(sealer))

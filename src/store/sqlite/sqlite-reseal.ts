@@ -4,6 +4,8 @@ import { openValue, type Place, type Sealer } from '../seal.ts'
 import type { Store } from '../store.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import {
+  libraryPartPlace,
+  libraryPlace,
   numberAt,
   promptPlace,
   type Row,
@@ -69,6 +71,16 @@ const columns: readonly SealedColumn[] = [
     find: 'SELECT seq, key_id, turn, tenant, session_id FROM retained WHERE key_id <> ? LIMIT ?',
     put: 'UPDATE retained SET key_id = ?, turn = ? WHERE seq = ?',
     place: (row) => retainedPlace(textAt(row, 3), textAt(row, 4)),
+  },
+  {
+    find: 'SELECT rowid, key_id, record, tenant, name FROM libraries WHERE key_id <> ? LIMIT ?',
+    put: 'UPDATE libraries SET key_id = ?, record = ? WHERE rowid = ?',
+    place: (row) => libraryPlace(textAt(row, 3), textAt(row, 4)),
+  },
+  {
+    find: 'SELECT rowid, key_id, prompt, tenant, library, window FROM library_parts WHERE key_id <> ? LIMIT ?',
+    put: 'UPDATE library_parts SET key_id = ?, prompt = ? WHERE rowid = ?',
+    place: (row) => libraryPartPlace(...names(row)),
   },
 ]
 

@@ -82,6 +82,14 @@ export function sequencePlace(tenant: string, deletion: string, place: number): 
   return ['sequence', tenant, deletion, String(place)]
 }
 
+export function libraryPlace(tenant: string, name: string): Place {
+  return ['library', tenant, name]
+}
+
+export function libraryPartPlace(tenant: string, name: string, window: string): Place {
+  return ['library part', tenant, name, window]
+}
+
 export function retainedPlace(tenant: string, sessionId: string): Place {
   return ['retained', tenant, sessionId]
 }

@@ -374,6 +374,30 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ALTER TABLE responses ADD COLUMN engine TEXT;
   `,
+  // 13: libraries (sqlite-libraries.ts), and the prompts of their windows that are not frozen yet.
+  `
+  CREATE TABLE libraries (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    is_open INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (tenant, name)
+  ) STRICT;
+  CREATE INDEX libraries_open ON libraries (tenant, name) WHERE is_open = 1;
+  CREATE INDEX libraries_sealed ON libraries (key_id);
+  CREATE TABLE library_parts (
+    tenant TEXT NOT NULL,
+    library TEXT NOT NULL,
+    window TEXT NOT NULL,
+    is_done INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    prompt BLOB NOT NULL,
+    PRIMARY KEY (tenant, library, window)
+  ) STRICT;
+  CREATE INDEX library_parts_sealed ON library_parts (key_id);
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

@@ -30,9 +30,17 @@ export function tenantsIn(core: SqliteCore): TenantMethods {
   })
   const audited = [sharesOf(db, 'audit_entries'), sharesOf(db, 'failed_audit_entries')] as const
   const promote = promoter({ db, memory })
-  const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit', 'events', 'choices'].map((table) =>
-    db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
-  )
+  const forget = [
+    'boundaries',
+    'responses',
+    'shared_lineages',
+    'retained',
+    'audit',
+    'events',
+    'choices',
+    'libraries',
+    'library_parts',
+  ].map((table) => db.prepare(`DELETE FROM ${table} WHERE tenant = ?`))
   const first = (tenant: string) => memory.firstTurns.some(tenant, 500)
   forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))
   return {

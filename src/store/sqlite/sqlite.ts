@@ -10,6 +10,7 @@ import { deletionsIn } from './sqlite-deletions.ts'
 import { enginesIn } from './sqlite-engines.ts'
 import { eventsIn } from './sqlite-events.ts'
 import { heldWindowsIn } from './sqlite-held.ts'
+import { librariesIn } from './sqlite-libraries.ts'
 import { lineagesIn } from './sqlite-lineages.ts'
 import { loginsIn } from './sqlite-logins.ts'
 import { resealIn } from './sqlite-reseal.ts'
@@ -90,6 +91,7 @@ function storeIn(core: SqliteCore, options: SqliteOptions): Store {
     ...eventsIn(core),
     ...loginsIn(core),
     ...enginesIn(core, options.maxPlacements),
+    ...librariesIn(core),
     ...retainedIn(core),
     ...resealIn(core, putCheck),
     acquireLease: () => db.run(() => true), // no other process could hold it

@@ -2,7 +2,9 @@
 
 import type { DeletionRecord } from '../../../src/base/deletion-records.ts'
 import type { CwmEvent } from '../../../src/base/events.ts'
+import type { LibraryRecord } from '../../../src/base/library-records.ts'
 import type { AuditEntry, Boundary, SessionRecord, WindowContent, WindowRecord } from '../../../src/base/records.ts'
+import type { PendingPart } from '../../../src/store/library-methods.ts'
 import type { Store } from '../../../src/store/store.ts'
 import type { Page, PageRequest, RetainedPrompt, SaveOutcome, TenantsPage } from '../../../src/store/store-values.ts'
 
@@ -98,6 +100,26 @@ export function anEvent(change: Partial<CwmEvent> = {}): CwmEvent {
 
 export function aTurn(text = 'hello', change: Partial<RetainedPrompt> = {}): RetainedPrompt {
   return { prompt: someContent(text).prompt, replyAt: 1, lineage: 'lineage-1', ...change }
+}
+
+/** A library that is being built for the first time. */
+export function aLibrary(change: Partial<LibraryRecord> = {}): LibraryRecord {
+  const parts = [{ window: 'one', tokens: 20, text: 0 }]
+  const manifest = { model: 'small', tokensPerWindow: 64, titles: ['Chapter é'], parts, tags: [] }
+  return {
+    tenant: 'acme',
+    name: 'law',
+    revision: 1,
+    createdAt: noon,
+    changedAt: noon,
+    build: { id: 'build-1', manifest, actor: 'ann', startedAt: noon },
+    stale: [],
+    ...change,
+  }
+}
+
+export function aPart(window: string): PendingPart {
+  return { window, prompt: someContent(`text of ${window} \u0000 \ud800`).prompt }
 }
 
 /** Saves a turn of a new or stored session. */

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import { Sealer } from '../../../src/store/seal.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { anOrder, aSession, aTurn, aWindow, someContent } from './sample-records.ts'
+import { aLibrary, anOrder, aPart, aSession, aTurn, aWindow, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'
 
 const oldKey = Buffer.alloc(32, 1)
@@ -30,6 +30,7 @@ async function fill(store: Store): Promise<void> {
     true,
   )
   await store.removeWindow(held, anOrder({ id: 'deletion-2' }), [Uint32Array.of(6)])
+  await store.putLibrary(aLibrary(), [aPart('one')])
 }
 
 async function expectAll(store: Store): Promise<void> {
@@ -39,6 +40,8 @@ async function expectAll(store: Store): Promise<void> {
   expect(await store.getWindowContent('acme', 'held', 'window-2')).toEqual(someContent('held'))
   expect(await store.getDeletionSequences('acme', 'deletion-2')).toEqual([Uint32Array.of(6)])
   expect(await store.getRetained('acme', 'session-1')).toEqual(aTurn())
+  expect(await store.getLibrary('acme', 'law')).toEqual(aLibrary())
+  expect(await store.getLibraryPart('acme', 'law', 'one')).toEqual(aPart('one').prompt)
   expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual([Uint32Array.of(4, 5)])
 }
 
@@ -79,7 +82,7 @@ export function describeSealing(subject: Subject): void {
 
       const both = await subject().reopenWith(new Sealer(newKey, [oldKey]))
       await expectAll(both)
-      expect(await resealAll(both)).toBe(9)
+      expect(await resealAll(both)).toBe(11)
       await expectAll(both)
 
       await expectAll(await subject().reopenWith(new Sealer(newKey)))
@@ -105,7 +108,7 @@ export function describeTurningSealingOn(subject: Subject): void {
 
       const sealed = await subject().reopenWith(contractSealer)
       await expectAll(sealed)
-      expect(await resealAll(sealed)).toBe(9)
+      expect(await resealAll(sealed)).toBe(11)
 
       await expectAll(sealed)
       await expect(subject().reopenWith(undefined)).rejects.toMatchObject({ code: 'CONFIG' })

@@ -7,6 +7,7 @@ import { describeEngines } from './engines.ts'
 import { describeEvents } from './events.ts'
 import { describeFirstTurns } from './first-turns.ts'
 import { describeHeldWindows } from './held-windows.ts'
+import { describeLibraries } from './libraries.ts'
 import { describeClosing, describeMeta } from './lifecycle.ts'
 import { describeLineages } from './lineages.ts'
 import { describeLogins } from './logins.ts'
@@ -33,6 +34,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeDeletions,
     describeHeldWindows,
     describeRetained,
+    describeLibraries,
     describeClosing,
     describeSealing,
   ]
@@ -59,6 +61,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeForgetting,
     describeLogins,
     describeRetained,
+    describeLibraries,
     describeClosing,
     describeTurningSealingOn,
   ])

@@ -5,8 +5,10 @@ import type { AuditEntry, FreezeReceipt, TenantUsage } from '../../../src/base/r
 import type { Store } from '../../../src/store/store.ts'
 import {
   aBoundary,
+  aLibrary,
   anEntry,
   anOrder,
+  aPart,
   aSession,
   aTurn,
   aWindow,
@@ -292,6 +294,7 @@ export function describeForgetting(subject: Subject): void {
         await store.claimLineage(tenant, 'ann', `of-${tenant}`)
         await store.appendAudit(anEntry({ tenant, id: tenant }), 10)
         await store.putOverrides(tenant, { freezeAt: 0.5 })
+        await store.putLibrary(aLibrary({ tenant }), [aPart('one')])
       }
       await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
       await store.removeSession(aSession({ id: 'two' }), anOrder({ id: 'deletion-2', kind: 'session' }), [])
@@ -309,6 +312,9 @@ export function describeForgetting(subject: Subject): void {
       expect(await store.usageOf('acme')).toEqual(none)
       expect(await store.getOverrides('acme')).toEqual({})
       expect(await store.getOverrides('globex')).toEqual({ freezeAt: 0.5 })
+      expect(await store.getLibrary('acme', 'law')).toBeUndefined()
+      expect(await store.getLibraryPart('acme', 'law', 'one')).toBeUndefined()
+      expect(await store.listOpenLibraries(10)).toEqual([{ tenant: 'globex', name: 'law' }])
       expect((await store.findBoundaries('globex', digests, noon)).size).toBe(2)
       expect(await store.findResponse('globex', 'resp-1', noon)).toEqual({ sessionId: 'session-1' })
       expect(await store.getRetained('globex', 'session-1')).toEqual(aTurn())
