@@ -1,0 +1,75 @@
+// Which layers of a model keep KV of every token, which read a sliding window only, and which keep a state of fixed size.
+
+import type { JsonObject } from '../base/json.ts'
+import { countOf, refuse, requireCount } from './read-config.ts'
+
+/** `full`: KV of every token. `sliding`: only the last tokens are read. `state`: no KV per token. `none`: no cache of its own. */
+export type LayerKind = 'full' | 'sliding' | 'state' | 'none'
+
+/** Names in `layer_types`, as transformers writes them. */
+const kinds: Readonly<Record<string, LayerKind>> = {
+  full_attention: 'full',
+  attention: 'full',
+  sliding_attention: 'sliding',
+  chunked_attention: 'sliding',
+  linear_attention: 'state',
+  mamba: 'state',
+  mamba2: 'state',
+  recurrent: 'state',
+  conv: 'state',
+  mlp: 'none',
+  moe: 'none',
+}
+
+/** Letters of `hybrid_override_pattern` (Nemotron-H). */
+const letters: Readonly<Record<string, LayerKind>> = { '*': 'full', M: 'state', '-': 'none', E: 'none' }
+
+/** How often a layer has full attention, by model type, where config.json may leave it out: defaults of transformers 5.19. */
+const fullEvery: Readonly<Record<string, number>> = { gemma2: 2, gemma3: 6, gemma3_text: 6, cohere2: 4 }
+
+/** One entry per layer. Throws for a layout that it does not know. */
+export function layersOf(config: JsonObject): readonly LayerKind[] {
+  const pattern = config.hybrid_override_pattern
+  if (typeof pattern === 'string') return fromLetters(pattern)
+  const count = requireCount(config, ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'])
+  const listed = config.layer_types
+  const all = Array.isArray(listed) ? fromTypes(listed, count) : fromWindow(config, count)
+  const shared = config.num_kv_shared_layers === 0 ? 0 : (countOf(config, ['num_kv_shared_layers']) ?? 0)
+  return all.map((kind, at) => (at < count - shared ? kind : 'none'))
+}
+
+/** Tokens that a sliding layer reads; undefined if none slides. */
+export function slidingWindowOf(config: JsonObject, layers: readonly LayerKind[]): number | undefined {
+  if (!layers.includes('sliding')) return undefined
+  return requireCount(config, ['sliding_window', 'attention_chunk_size'])
+}
+
+function fromLetters(pattern: string): readonly LayerKind[] {
+  return [...pattern].map((letter) => {
+    const kind = letters[letter]
+    if (kind === undefined) throw refuse('hybrid_override_pattern', `has the unknown letter ${JSON.stringify(letter)}`)
+    return kind
+  })
+}
+
+function fromTypes(listed: readonly unknown[], count: number): readonly LayerKind[] {
+  if (listed.length !== count) throw refuse('layer_types', `has ${listed.length} entries for ${count} layers`)
+  return listed.map((name) => {
+    const kind = typeof name === 'string' ? kinds[name] : undefined
+    if (kind === undefined) throw refuse('layer_types', `has the unknown type ${JSON.stringify(name)}`)
+    return kind
+  })
+}
+
+/** Without a list: what the model's own defaults say about its sliding window. */
+function fromWindow(config: JsonObject, count: number): readonly LayerKind[] {
+  const slides = typeof config.sliding_window === 'number' && config.use_sliding_window !== false
+  const type = typeof config.model_type === 'string' ? config.model_type : ''
+  const every = countOf(config, ['sliding_window_pattern', '_sliding_window_pattern']) ?? fullEvery[type]
+  // Qwen's layers slide from this one on.
+  const from = config.use_sliding_window === true ? (countOf(config, ['max_window_layers']) ?? 0) : 0
+  return Array.from({ length: count }, (_, at): LayerKind => {
+    if (!slides || at < from) return 'full'
+    return every !== undefined && (at + 1) % every === 0 ? 'full' : 'sliding'
+  })
+}

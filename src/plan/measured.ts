@@ -1,0 +1,28 @@
+// What cwm itself was measured to need. Each number names the page that has the measurement.
+
+/** Bytes in the store: docs/operating.md, "How large the store is". */
+export interface StoreSizes {
+  readonly perSession: number
+  /** Each turn of a session adds a boundary, by which its history is found again. */
+  readonly perTurn: number
+  readonly perWindow: number
+  /** Of a window: its text and its token ids. */
+  readonly perWindowToken: number
+}
+
+export const storeSizes = {
+  sqlite: { perSession: 570, perTurn: 300, perWindow: 1_900, perWindowToken: 8.2 },
+  redis: { perSession: 1_150, perTurn: 465, perWindow: 2_800, perWindowToken: 8.3 },
+} as const satisfies Record<string, StoreSizes>
+
+/** English text in a chat body. */
+export const TEXT_BYTES_PER_TOKEN = 4
+
+/**
+ * CPU of one core for a turn whose session is found by its history: a line through 345 µs at 4 KB and 6,707 µs at 512 KB (docs/performance.md,
+ * "cwm, by prefix", 4k-32 and 512k-4), and 12.4 µs for each event of a stream (stream-16).
+ */
+export const turnCpu = { fixedMicros: 295, microsPerKilobyte: 12.5, microsPerEvent: 12.4 } as const
+
+/** A proxy whose core is busier than this answers late. */
+export const CORE_SHARE = 0.5
