@@ -85,6 +85,7 @@ function receiptToWire(receipt: AskReceipt): WindowAnswerJson['receipt'] {
     finish_reason: receipt.finishReason,
     drift: receipt.drift,
     first_token_ms: receipt.firstTokenMs,
+    compute_ms: receipt.computeMs,
     branch_kv: 'until_evicted',
     ms: { ...receipt.ms },
     warnings: [...receipt.warnings],

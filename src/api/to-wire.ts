@@ -42,6 +42,7 @@ function freezeReceiptToWire(receipt: FreezeReceipt): FreezeReceiptJson {
     chunks: receipt.chunks,
     restorable_tokens: receipt.restorableTokens,
     tiers: tiersToWire(receipt.tiers),
+    chunk_bytes: receipt.chunkBytes ?? null,
     l2_shared: receipt.l2Shared ?? null,
     pinned: receipt.pinned,
     cached_tokens: receipt.cachedTokens,

@@ -18,6 +18,7 @@ import { StepTimer } from '../windows/step-timer.ts'
 import { lookupTiers } from '../windows/thaw.ts'
 import type { Windows } from '../windows/windows.ts'
 import { type Branch, bodyOf, branchOf, offersTools, type Question } from './branch.ts'
+import { type Comparison, loadOrCompute, type Measured } from './load-or-compute.ts'
 import { SeenAnswer } from './seen-answer.ts'
 
 export interface WindowQuestion extends Question {
@@ -48,6 +49,8 @@ export interface AskReceipt {
   /** The window's ids are no longer how the prompt begins, so its KV does not fit. Null if the ids are unknown. */
   readonly drift: boolean | null
   readonly firstTokenMs: number | null
+  /** In which this engine would have computed the whole prompt, at the rate seen so far. Null if it was not seen. */
+  readonly computeMs: number | null
   readonly ms: StepMs
   readonly warnings: readonly string[]
   readonly notes: readonly string[]
@@ -142,8 +145,8 @@ export class WindowAsker {
     )
     const observed = seen.observe()
     const text = checkedText(observed, prepared.branch, base.record.name)
-    const notes = this.#learn(prepared, observed)
     const counts = countsOf(observed)
+    const { computeMs, notes } = this.#compare(prepared, { ...counts, firstTokenMs })
     metrics.asks.inc()
     metrics.askRestoredTokens.inc(counts.restoredTokens ?? 0)
     metrics.askComputedTokens.inc(counts.computedTokens ?? 0)
@@ -161,11 +164,22 @@ export class WindowAsker {
         finishReason: observed.choices[0]?.finishReason ?? null,
         drift,
         firstTokenMs,
+        computeMs,
         ms: { ...steps.ms },
         warnings,
-        notes,
+        notes: [...this.#learn(prepared, observed), ...notes],
       },
     }
+  }
+
+  /** Against the rate of earlier prompts, then this one is learned from. */
+  #compare({ engine, base }: Prepared, measured: Measured): Comparison {
+    const { costs } = this.#parts
+    const { model } = base.record
+    const compared = loadOrCompute(measured, costs.prefillRate(engine.id, model))
+    const { computedTokens, restoredTokens: cachedTokens, firstTokenMs: ms } = measured
+    costs.sawPrefill(engine.id, model, { computedTokens, cachedTokens, ms })
+    return compared
   }
 
   /** Checks everything that can be checked before the request is sent. */

@@ -200,6 +200,8 @@ export interface FreezeReceipt {
   /** Tokens that a later thaw can load instead of recomputing: whole chunks that were found. */
   readonly restorableTokens: number
   readonly tiers: TierCounts
+  /** Bytes of KV in one whole chunk. Null if the KV layer did not say. Absent in receipts of older versions. */
+  readonly chunkBytes?: number | null
   /**
    * Whether all LMCache servers share the L2 that holds it, so that every engine can load it. Null if unknown, or if there is one server.
    * Absent in receipts of older versions.

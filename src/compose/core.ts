@@ -19,6 +19,7 @@ import { TenantOverrides } from '../tenants/overrides.ts'
 import { Tenants } from '../tenants/tenants.ts'
 import { orderLineageCleanup } from '../windows/deletion-orders.ts'
 import { Deletions } from '../windows/deletions.ts'
+import { KvCosts } from '../windows/kv-costs.ts'
 import type { DeletionParts, WindowParts } from '../windows/parts.ts'
 import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { Windows } from '../windows/windows.ts'
@@ -162,6 +163,7 @@ function createWindows({ settings, live, memory, metrics, log, now }: Start, gro
     now,
     saltOf: (space) => deriver.salt(space),
     quotas,
+    costs: new KvCosts(),
     kvEpoch: settings.kv_epoch,
     policyOf: (tenant) => tenants.policyOf(tenant),
     verifyDeadlineMs: settings.verify_deadline_ms,

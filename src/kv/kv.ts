@@ -56,6 +56,8 @@ export interface Placement {
   readonly tiers: TierCounts
   /** Tokens of the leading whole chunks that were found: only a prefix can be loaded. */
   readonly restorableTokens: number
+  /** Bytes of one whole chunk, all its ranks together. Null if the backend does not say. */
+  readonly chunkBytes: number | null
 }
 
 /** A placement with its proof. */

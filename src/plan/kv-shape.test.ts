@@ -30,12 +30,7 @@ const gptOss20b = {
 describe('kvShapeOf', () => {
   it.each<[string, JsonObject, full: number, sliding: number]>([
     ['Llama-3.1-8B: 128 KiB', llama8b, 131_072, 0],
-    [
-      'Llama-3.1-70B',
-      { ...llama8b, hidden_size: 8192, num_attention_heads: 64, num_hidden_layers: 80 },
-      327_680,
-      0,
-    ],
+    ['Llama-3.1-70B', { ...llama8b, hidden_size: 8192, num_attention_heads: 64, num_hidden_layers: 80 }, 327_680, 0],
     [
       'Qwen3-8B, whose sliding window is off',
       {
@@ -68,12 +63,7 @@ describe('kvShapeOf', () => {
       262_144,
       0,
     ],
-    [
-      'Mixtral-8x7B-v0.1',
-      { ...llama8b, model_type: 'mixtral', sliding_window: null },
-      131_072,
-      0,
-    ],
+    ['Mixtral-8x7B-v0.1', { ...llama8b, model_type: 'mixtral', sliding_window: null }, 131_072, 0],
     ['gpt-oss-20b: half of its layers slide over 128 tokens', gptOss20b, 24_576, 24_576],
     [
       'DeepSeek-V3: 512 + 64 latent values a layer',

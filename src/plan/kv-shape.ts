@@ -70,7 +70,8 @@ export function kvShapeOf(file: JsonValue, options: ShapeOptions = {}): KvShape 
       throw refuse(field, 'describes a cache that cwm cannot compute')
     }
   }
-  if (config.is_encoder_decoder === true) throw refuse('is_encoder_decoder', 'is true: only decoders have a KV cache per token')
+  if (config.is_encoder_decoder === true)
+    throw refuse('is_encoder_decoder', 'is true: only decoders have a KV cache per token')
   const notes: string[] = []
   const dtype = dtypeOf(config, isObject(file) ? file : config, options, notes)
   const layers = layersOf(config)
@@ -151,8 +152,10 @@ function dtypeOf(config: JsonObject, file: JsonObject, { dtype, kvCacheDtype }: 
     return 'bfloat16'
   }
   if (named === 'float32') {
-    // docs/engine-behavior.md#dtype-auto
-    notes.push('a float32 model is served in 16 bits by --dtype auto: counted as bfloat16; set --dtype float32 if vLLM has it')
+    // docs/engine-behavior.md#bytes-of-kv
+    notes.push(
+      'a float32 model is served in 16 bits by --dtype auto: counted as bfloat16; set --dtype float32 if vLLM has it',
+    )
     return 'bfloat16'
   }
   return checkedDtype(`${named}`, 'dtype')

@@ -19,6 +19,7 @@ import { type FrozenIds, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import type { TurnPrompt, WindowParts } from './parts.ts'
 import { makeRoomForPin, pinExpiry } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
+import { quotaExcess } from './quota-excess.ts'
 import { emptyRemarks, type Remarks } from './remarks.ts'
 import { StepTimer } from './step-timer.ts'
 
@@ -165,18 +166,22 @@ async function prove(
   const tokenIds = fitToLimit(ids, model?.limit)
   if (tokenIds.length < ids.length) notes.push('the context is full: its last tokens are not included')
   const whole = found.whole === true && tokenIds.length === ids.length
-  const plan = await planKv(parts, model?.engineName, tokenIds, saltOf(record), remarks)
+  const planned = await planKv(parts, model?.engineName, tokenIds, saltOf(record), remarks)
+  const plan = await withinQuota(parts, record, planned, tokenIds.length, remarks, options)
   const { link, sequence, extent } = plan
   const step: PinStep = { parts, record, tokenIds, plan, steps, warnings }
 
-  const pinned = parts.kv.holds === 'before-warm' && (await pinOrPostpone(step))
+  const { textOnly } = plan
+  const pinned = !textOnly && parts.kv.holds === 'before-warm' && (await pinOrPostpone(step))
   await parts.quotas.ensure(saltOf(record), parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
-    tokenIds.length === 0
+    tokenIds.length === 0 || textOnly
       ? undefined
       : await steps.time('warm', () => engine.warm({ model: record.model, tokenIds, salt: saltOf(record) }, options))
-  const pinnedNow = pinned || (parts.kv.holds === 'after-warm' && (await pinOrPostpone(step)))
+  const pinnedNow = pinned || (!textOnly && parts.kv.holds === 'after-warm' && (await pinOrPostpone(step)))
   const cachedTokens = warm?.cachedTokens ?? null
+  const computedTokens = cachedTokens === null ? null : tokenIds.length - cachedTokens
+  parts.costs.sawPrefill(engine.id, record.model, { computedTokens, cachedTokens, ms: steps.ms.warm ?? null })
 
   const wait = { deadlineMs: verifyDeadlineMs, server: engine.kvServer, signal: options.signal }
   const placement =
@@ -187,6 +192,8 @@ async function prove(
     notes.push(`under one chunk of ${extent.chunkSize} tokens: the KV layer stores nothing`)
   }
   const chunks = extent?.chunks ?? 0
+  if (placement !== undefined && model !== undefined && extent !== undefined)
+    parts.costs.sawChunks(model.engineName, extent.chunkSize, placement)
   const receipt: FreezeReceipt = {
     durability: sequence === undefined && !plan.isHidden ? 'text' : (placement?.durability ?? 'unverified'),
     tokens: tokenIds.length,
@@ -195,10 +202,11 @@ async function prove(
     chunks,
     restorableTokens: placement?.restorableTokens ?? 0,
     tiers: placement?.tiers ?? unknownTiers(chunks),
+    chunkBytes: placement?.chunkBytes ?? null,
     l2Shared: placement?.l2Shared ?? null,
     pinned: pinnedNow,
     cachedTokens,
-    computedTokens: cachedTokens === null ? null : tokenIds.length - cachedTokens,
+    computedTokens,
     ms: { ...steps.ms },
     warnings,
     notes,
@@ -225,6 +233,24 @@ interface KvPlan {
   readonly sequence?: KvSequence
   /** The KV layer may hold the window anyway: the engine stores its chunks without cwm. */
   readonly isHidden: boolean
+  /** It is neither warmed nor pinned, because the KV layer would evict it. */
+  readonly textOnly: boolean
+}
+
+/** Throws `QUOTA_EXCEEDED` for a window that somebody asked for; one that cwm freezes on its own keeps its text. */
+async function withinQuota(
+  parts: WindowParts,
+  record: WindowRecord,
+  plan: KvPlan,
+  tokens: number,
+  { warnings }: Remarks,
+  { signal }: CallOptions,
+): Promise<KvPlan> {
+  const excess = await quotaExcess(parts, record, plan, tokens, signal)
+  if (excess === undefined) return plan
+  if (!isAutomatic(record)) throw excess
+  warnings.push(`only the text is stored: ${excess.message}`)
+  return { isHidden: false, textOnly: true }
 }
 
 async function planKv(
@@ -239,16 +265,16 @@ async function planKv(
   const link = await openIfReachable(kv, warnings)
   if (link === undefined) {
     notes.push("no KV layer is configured: only the engine's own cache holds this window")
-    return { isHidden: false }
+    return { isHidden: false, textOnly: false }
   }
-  if (link === 'away' || engineName === undefined) return { isHidden: tokenIds.length > 0 }
+  if (link === 'away' || engineName === undefined) return { isHidden: tokenIds.length > 0, textOnly: false }
   const handle = link.plan(engineName, tokenIds.length)
   if (handle === undefined) {
     warnings.push(`the engine ${engineName} is not attached to the KV layer`)
-    return { link, isHidden: false }
+    return { link, isHidden: false, textOnly: false }
   }
   const extent = link.extentOf(handle, tokenIds.length)
-  const planned = { link, handle, extent, isHidden: false }
+  const planned = { link, handle, extent, isHidden: false, textOnly: false }
   return extent.chunks === 0 ? planned : { ...planned, sequence: { tokenIds, salt, handle } }
 }
 

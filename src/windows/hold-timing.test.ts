@@ -13,6 +13,7 @@ import type { KvBackend, KvLink } from '../kv/kv.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite.ts'
 import type { Store } from '../store/store.ts'
 import { freezeReserved } from './freeze.ts'
+import { KvCosts } from './kv-costs.ts'
 import type { WindowParts } from './parts.ts'
 import { restoreWindow } from './thaw.ts'
 
@@ -38,7 +39,7 @@ afterEach(async () => {
 function slots(holds: KvBackend['holds']): KvBackend {
   const capabilities = { pin: true, quota: false }
   const unused = () => Promise.reject(new Error('not used here'))
-  const placement = { tiers: { total: 1, l1: 1, l2: null, backends: {} }, restorableTokens: ids.length }
+  const placement = { tiers: { total: 1, l1: 1, l2: null, backends: {} }, restorableTokens: ids.length, chunkBytes: 96 }
   const link: KvLink = {
     capabilities,
     onlyEngine: './small',
@@ -87,6 +88,7 @@ function parts(kv: KvBackend): WindowParts {
     kvEpoch: 0,
     policyOf: () => ({ kvQuotaGb: 8 }) as ReturnType<WindowParts['policyOf']>,
     quotas: { ensure: () => undefined, remove: async () => {} },
+    costs: new KvCosts(),
     verifyDeadlineMs: 0,
   }
   return some as WindowParts

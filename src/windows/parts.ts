@@ -14,6 +14,7 @@ import type { SaltQuotas } from '../kv/quotas.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Store } from '../store/store.ts'
+import type { KvCosts } from './kv-costs.ts'
 import type { AuditLog } from './operation-audit.ts'
 
 export interface WindowParts {
@@ -28,6 +29,7 @@ export interface WindowParts {
   /** The salt that KV is stored under. Never logged, never stored. */
   readonly saltOf: (space: SaltSpace) => string
   readonly quotas: Pick<SaltQuotas, 'ensure' | 'remove'>
+  readonly costs: KvCosts
   /** The current KV epoch. A window frozen under another epoch moves to it when thawed. */
   readonly kvEpoch: number
   readonly policyOf: (tenant: string) => TenantPolicy

@@ -13,6 +13,7 @@ import { createMetrics } from '../base/metrics.ts'
 import { noKv } from '../kv/none/none.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite.ts'
 import type { Store } from '../store/store.ts'
+import { KvCosts } from './kv-costs.ts'
 import type { WindowParts } from './parts.ts'
 import { Reconciler } from './reconcile.ts'
 import { Windows } from './windows.ts'
@@ -50,6 +51,7 @@ function parts(change: Partial<WindowParts> = {}): WindowParts {
     kvEpoch: 0,
     policyOf: () => ({ kvQuotaGb: 8 }),
     quotas: { ensure: () => undefined, remove: async () => {} },
+    costs: new KvCosts(),
     verifyDeadlineMs: 0,
     maxBaseBytes: 1024,
     freezeSlots: new BackgroundSlots({ kind: 'freezes', slots: 1, boundOf: () => undefined }, createMetrics()),

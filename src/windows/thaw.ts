@@ -131,7 +131,8 @@ export async function lookupTiers(
   const deadline = AbortSignal.timeout(LOOKUP_DEADLINE_MS)
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
   try {
-    return (await abortable(locateNow(parts, base, ids, engineName, signal), signal))?.tiers ?? unknownTiers(0)
+    const placement = await abortable(locateNow(parts, base, ids, engineName, signal), signal)
+    return placement?.tiers ?? unknownTiers(0)
   } catch (thrown) {
     if (options.signal?.aborted === true) throw new CwmError('CLIENT_GONE', 'the client left during the thaw')
     parts.kv.invalidate()
@@ -147,7 +148,7 @@ export async function lookupTiers(
 
 /** Undefined if there is no KV layer to query, or it does not know the engine. */
 async function locateNow(
-  { kv, saltOf, kvEpoch }: WindowParts,
+  { kv, saltOf, kvEpoch, costs }: WindowParts,
   { record }: BaseWindow,
   tokenIds: Uint32Array,
   engineName: string,
@@ -155,8 +156,10 @@ async function locateNow(
 ): Promise<Placement | undefined> {
   const link = await kv.open()
   const handle = link?.plan(engineName, tokenIds.length)
-  if (handle === undefined) return undefined
-  return await link?.locate({ tokenIds, salt: saltOf({ ...record, kvEpoch }), handle }, signal)
+  if (link === undefined || handle === undefined) return undefined
+  const placement = await link.locate({ tokenIds, salt: saltOf({ ...record, kvEpoch }), handle }, signal)
+  costs.sawChunks(engineName, link.extentOf(handle, tokenIds.length).chunkSize, placement)
+  return placement
 }
 
 /** Settles with the work or with the signal, whichever is first; a late result is dropped. */

@@ -34,6 +34,12 @@ export const askReceiptSchema = z
       .nullable()
       .describe("Whether the prompt no longer begins with the window's token ids; null if they are unknown"),
     first_token_ms: z.number().nullable().describe('From the dispatch to the first text of the answer'),
+    compute_ms: z
+      .number()
+      .nullable()
+      .describe(
+        'In which this engine would have computed the whole prompt, at the rate that cwm has seen; null before it has seen one. If `first_token_ms` is clearly higher, a note says so',
+      ),
     branch_kv: z
       .literal('until_evicted')
       .describe("The question's own KV is not deleted: it stays until it is evicted"),

@@ -28,6 +28,11 @@ export const freezeReceiptSchema = z
     chunks: count,
     restorable_tokens: count.describe('Tokens in whole chunks that were verified to exist'),
     tiers: tiersSchema,
+    chunk_bytes: z
+      .number()
+      .nullable()
+      .optional()
+      .describe('Bytes of KV in one whole chunk, all ranks together; null if LMCache did not say'),
     l2_shared: z
       .boolean()
       .nullable()

@@ -7,7 +7,7 @@ import { chat, prose, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
 import { call, deleteWindow, frozenSession, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import { pinsHeld } from '../support/windows.ts'
+import { pinsHeld, settled } from '../support/windows.ts'
 
 let stack: Stack
 beforeEach(async () => {
@@ -43,6 +43,17 @@ it('is answered from KV that was stored before the engine restarted', async () =
   expect(restored + (receipt.computed_tokens ?? 0)).toBe(usage?.prompt_tokens)
   expect(receipt).toMatchObject({ drift: false, finish_reason: 'stop', branch_kv: 'until_evicted' })
   expect(receipt.tiers_before.l2).toBeGreaterThanOrEqual(2)
+})
+
+it('says in the receipt how long the engine would have computed the prompt, once it was seen to compute one', async () => {
+  const unknown = await asked({ question: 'What is the buoy called?' })
+  await rest(stack.url, 'PUT', '/windows/document', { model: 'sim-model', document: prose(900, 'harbor') })
+  await settled(stack.url, 'document')
+
+  const { receipt } = await asked({ question: 'What is the buoy called?' })
+
+  expect(unknown.receipt.compute_ms).toBeNull()
+  expect(receipt.compute_ms).toEqual(expect.any(Number))
 })
 
 it('leaves no session, no pin, and no other trace but an audit entry', async () => {

@@ -1,9 +1,12 @@
 // With an LMCache that evicts per salt (IsolatedLRU), each salt gets a quota before its first dispatch, so that its chunks stay.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { PageJson } from '../../src/wire/lists.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { ask, jsonOf } from '../support/client.ts'
 import { chat, prose, saltsIn, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
+import { rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 import { settled } from '../support/windows.ts'
 
@@ -68,6 +71,56 @@ describe('if a server evicts per salt', () => {
 
     expect((await chat(stack.url, [user('hello')])).got.status).toBe(200)
     stack.sim.clearFaults()
+  })
+})
+
+/** In the simulator a token takes 8 KiB: 655 tokens, two chunks of 256. */
+const SMALL_QUOTA_GB = 0.005
+
+describe('a window larger than its salt may hold', () => {
+  let small: Stack
+  beforeAll(async () => {
+    small = await startStack({
+      sim: { isolatedLru: true, maxModelLen: 1_200 },
+      settings: { kv_quota_gb: SMALL_QUOTA_GB, freeze_cooldown_ms: 0 },
+    })
+    await chat(small.url, [user(prose(270, 'first'))], { headers: { 'x-cwm-freeze': 'fits' } })
+    await settled(small.url, 'fits')
+  })
+  afterAll(() => small.close())
+
+  it('that fits is frozen, and its receipt has the bytes of a chunk', async () => {
+    const window = await settled(small.url, 'fits')
+
+    expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'l2', chunk_bytes: 2 * 1024 * 1024 } })
+  })
+
+  it('is refused with the number, before anything is computed', async () => {
+    small.sim.requests.clear()
+    const body = { model: 'sim-model', messages: [user(prose(450, 'harbor'))] }
+    await ask(small.url, '/cwm/v1/windows/large', { method: 'PUT', body })
+    const window = await settled(small.url, 'large')
+
+    expect(window.state).toBe('failed')
+    expect(window.reason).toMatch(
+      /^window large has \d+ tokens, 0\.01 GiB of KV, .* kv_quota_gb is 0\.005, which is 655 tokens of this model\. Freeze fewer messages, or raise kv_quota_gb$/,
+    )
+    expect(small.sim.requests.all('engine').filter(({ path }) => path === '/v1/completions')).toEqual([])
+  })
+
+  it('keeps its text if cwm freezes it on its own', async () => {
+    await chat(small.url, [user(prose(510, 'lighthouse'))], { headers: { 'x-cwm-session': 'long' } })
+
+    const [found] = await until('the automatic window', async () => {
+      const { data } = await rest<PageJson<WindowJson>>(small.url, 'GET', '/windows?tag=auto')
+      return data.length > 0 ? data : undefined
+    })
+    const window = await settled(small.url, found?.name ?? '')
+
+    expect(window).toMatchObject({ state: 'frozen', pin: 'none', receipt: { durability: 'text', pinned: false } })
+    expect(window.receipt?.warnings).toEqual([
+      expect.stringMatching(/^only the text is stored: window auto\..* 655 tokens/),
+    ])
   })
 })
 

@@ -22,13 +22,17 @@ export type FoundPlacement = LookupAnswer['results'][number]['placements'][numbe
 
 export class LookupResult {
   readonly counts: TierCounts
+  /** Bytes of a whole chunk with all its ranks; null if no chunk has a size. */
+  readonly chunkBytes: number | null
   /** In sequence order; empty if there is nothing to look up or no coordinator. */
   readonly chunks: readonly ChunkPlacement[]
   readonly #answer: LookupAnswer['results']
   readonly #worldSize: number
 
   constructor(counts: TierCounts, answer: LookupAnswer['results'], worldSize: number) {
-    this.chunks = placeChunks(answer, worldSize)
+    const groups = groupByHash(answer)
+    this.chunks = [...groups].map(([hash, keys]) => placeChunk(hash, keys, worldSize))
+    this.chunkBytes = chunkBytesOf(groups.values(), worldSize)
     this.counts = answer.length === 0 ? counts : countTiers(this.chunks, counts.total)
     this.#answer = answer
     this.#worldSize = worldSize
@@ -88,14 +92,24 @@ export function chunkMismatch(counted: number, expected: number): string {
   )
 }
 
-function placeChunks(answer: LookupAnswer['results'], worldSize: number): ChunkPlacement[] {
+/** Of the first chunk whose keys all have a size. The directory has 0 where a tier reports none. */
+function chunkBytesOf(groups: Iterable<LookupAnswer['results']>, worldSize: number): number | null {
+  for (const keys of groups) {
+    const sizes = keys.map(({ placements }) => Math.max(0, ...placements.map((placement) => placement.size_bytes)))
+    if (new Set(keys.map(({ key }) => key.kv_rank)).size < worldSize || sizes.includes(0)) continue
+    return sizes.reduce((sum, size) => sum + size, 0)
+  }
+  return null
+}
+
+function groupByHash(answer: LookupAnswer['results']): Map<string, LookupAnswer['results']> {
   const byHash = new Map<string, LookupAnswer['results']>()
   for (const result of answer) {
     const known = byHash.get(result.key.chunk_hash_hex)
     if (known === undefined) byHash.set(result.key.chunk_hash_hex, [result])
     else known.push(result)
   }
-  return [...byHash].map(([hash, keys]) => placeChunk(hash, keys, worldSize))
+  return byHash
 }
 
 /** A chunk is only loaded as a whole, so a tier or backend counts if it has every one of the chunk's keys (rank, object group). */

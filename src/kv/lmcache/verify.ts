@@ -42,7 +42,8 @@ export async function verifyPlacement(
   const { total } = found.counts
   const { chunkSize } = sequence.keys
   const leading = leadingChunks(view.loadable(found))
-  const { tiers, l2Shared } = { tiers: found.counts, l2Shared: view.isShared(found) }
+  const { chunkBytes, counts: tiers } = found
+  const l2Shared = view.isShared(found)
   if (leading === total) {
     const { durability, ...remarks } = view.judge(found)
     return {
@@ -50,6 +51,7 @@ export async function verifyPlacement(
       l2Shared,
       restorableTokens: total * chunkSize,
       tiers,
+      chunkBytes,
       warnings: [...warnings, ...remarks.warnings],
       notes: remarks.notes,
     }
@@ -58,13 +60,14 @@ export async function verifyPlacement(
   // than the directory has shown.
   const probed = await probe({ client, topology }, sequence, instanceId, signal)
   if (probed === 'whole') {
-    return { durability: 'l1', l2Shared, restorableTokens: total * chunkSize, tiers, warnings, notes: [] }
+    return { durability: 'l1', l2Shared, restorableTokens: total * chunkSize, tiers, chunkBytes, warnings, notes: [] }
   }
   return {
     durability: 'unverified',
     l2Shared,
     restorableTokens: leading * chunkSize,
     tiers,
+    chunkBytes,
     warnings: [...warnings, `the directory shows the first ${leading} of ${total} chunks, a prefetch probe ${probed}`],
     notes: [],
   }
@@ -112,7 +115,8 @@ export async function locate(
   signal?: AbortSignal,
 ): Promise<Placement> {
   const found = await client.lookup(sequence, signal)
-  return { tiers: found.counts, restorableTokens: leadingChunks(found) * sequence.keys.chunkSize }
+  const { counts: tiers, chunkBytes } = found
+  return { tiers, chunkBytes, restorableTokens: leadingChunks(found) * sequence.keys.chunkSize }
 }
 
 function leadingChunks({ chunks }: LookupResult): number {

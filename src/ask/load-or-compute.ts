@@ -1,0 +1,35 @@
+// Whether a question paid for itself: its KV was loaded, and the engine would have needed some time to compute it instead. cwm cannot make
+// the engine compute what LMCache can load (LMCache 0.5.6 has no switch per request), so it only says so.
+
+import type { AskReceipt } from './ask-window.ts'
+
+export interface Comparison {
+  /** How long the engine would have computed the whole prompt, milliseconds. Null if its rate or the prompt's size is not known. */
+  readonly computeMs: number | null
+  readonly notes: readonly string[]
+}
+
+/** Smaller loads are not worth a remark. */
+const MIN_RESTORED_TOKENS = 512
+/** Both times include queueing, and the rate is of other prompts: only a clear difference is reported. */
+const CLEARLY = 1.25
+
+export type Measured = Pick<AskReceipt, 'restoredTokens' | 'computedTokens' | 'firstTokenMs'>
+
+/** `rate`: tokens per second that this engine was seen to compute; undefined if it was not. */
+export function loadOrCompute(
+  { restoredTokens, computedTokens, firstTokenMs }: Measured,
+  rate: number | undefined,
+): Comparison {
+  if (rate === undefined || restoredTokens === null || computedTokens === null) return { computeMs: null, notes: [] }
+  const tokens = restoredTokens + computedTokens
+  const computeMs = Math.round((tokens / rate) * 1_000)
+  const wasSlower = firstTokenMs !== null && restoredTokens >= MIN_RESTORED_TOKENS && firstTokenMs > CLEARLY * computeMs
+  if (!wasSlower) return { computeMs, notes: [] }
+  return {
+    computeMs,
+    notes: [
+      `loading was slower than computing: the first text came after ${Math.round(firstTokenMs)} ms, and this engine computes ${tokens} tokens in about ${computeMs} ms (${Math.round(rate)} tokens/s, seen by cwm). Use faster storage behind LMCache, or more memory in it (L1)`,
+    ],
+  }
+}
