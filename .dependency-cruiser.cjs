@@ -4,7 +4,7 @@ const levels = {
   0: ['base'],
   1: ['sse'],
   2: ['dialects'],
-  3: ['limits', 'identity', 'wire'],
+  3: ['limits', 'identity', 'wire', 'plan'],
   4: ['engines', 'kv', 'store', 'sim'],
   5: ['tenants', 'journal'],
   6: ['sessions', 'admission'],
