@@ -11,14 +11,12 @@ import type { CloneBody, FreezeBody, ImportJson, LabelsJson, ThawBody, WindowJso
 import { type CommandContext, type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { confirm } from './client/confirm.ts'
 import { waitForDeletion } from './client/deletion.ts'
-import { type ListOptions, listAll, positive, showPage, withPaging } from './client/lists.ts'
+import { collect, type ListOptions, listAll, positive, showPage, withPaging } from './client/lists.ts'
 import { windowPath } from './client/paths.ts'
 import { formatDeletion, formatNewWindow, formatPrefetch, formatStanding, formatThaw } from './client/receipts.ts'
 import { UsageError } from './client/rest.ts'
 import { saveExport } from './save-export.ts'
 import { formatWindow, windowColumns } from './windows-text.ts'
-
-const collect = (value: string, before: readonly string[] = []) => [...before, value]
 
 interface LabelOptions {
   readonly tag?: readonly string[]

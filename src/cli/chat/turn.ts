@@ -1,7 +1,7 @@
 // Sends one turn of the chat as an SDK would, and streams the answer.
 
 import { isObject, type JsonObject, parseJson } from '../../base/json.ts'
-import { decodeEvent, splitEvents } from '../../sse/decode.ts'
+import { eventsOf } from '../client/events.ts'
 import type { Rest } from '../client/rest.ts'
 
 export interface Message {
@@ -46,7 +46,7 @@ export async function sendTurn(rest: Rest, request: TurnRequest, onText: (piece:
   let finish: string | undefined
   let isWhole = false
   try {
-    for await (const data of eventsOf(response)) {
+    for await (const { data } of eventsOf(response)) {
       if (data === '[DONE]') isWhole = true
       const event = parseJson(data)
       if (!isObject(event)) continue
@@ -65,20 +65,6 @@ export async function sendTurn(rest: Rest, request: TurnRequest, onText: (piece:
   }
   if (!isWhole) throw new BrokenAnswerError('the answer ended before it was complete')
   return { text, finish, headers: response.headers }
-}
-
-async function* eventsOf(response: Response): AsyncGenerator<string> {
-  let rest = Buffer.alloc(0)
-  for await (const bytes of response.body ?? []) {
-    rest = Buffer.concat([rest, bytes])
-    let used = 0
-    for (const event of splitEvents(rest)) {
-      used += event.length
-      const data = decodeEvent(event)?.data
-      if (data !== undefined) yield data
-    }
-    rest = rest.subarray(used)
-  }
 }
 
 function textOf({ delta }: JsonObject): string {

@@ -31,6 +31,11 @@ export function positive(value: string): number {
   throw new InvalidArgumentError('It must be a whole number, 1 or more.')
 }
 
+/** Of an option that may be repeated: all its values. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value]
+}
+
 /** Reads as many pages as needed and joins them. `next_cursor` is present if there is more. */
 export async function listAll<T>(
   rest: Rest,
