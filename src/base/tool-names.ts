@@ -3,11 +3,12 @@
 export const toolNames = [
   'window_freeze',
   'window_thaw',
-  'window_ask',
   'window_list',
   'window_status',
   'window_clone',
   'window_delete',
+  'window_ask',
+  'windows_ask',
   'session_list',
   'cache_stats',
   'health_check',

@@ -2,6 +2,7 @@
 
 import { McpServer } from '@modelcontextprotocol/server'
 import type { CallRest } from '../base/call-rest.ts'
+import { askTools } from './ask-tools.ts'
 import { cacheTools } from './cache-tools.ts'
 import { addPrompts } from './prompts.ts'
 import { addResources } from './resources.ts'
@@ -17,7 +18,7 @@ export interface ServerParts {
 export function createServer({ version, rest }: ServerParts): McpServer {
   const server = new McpServer({ name: 'cwm', title: 'Context windows', version })
   const parts: ToolParts = { rest }
-  for (const tool of [...windowTools, ...cacheTools]) addTool(server, tool, parts)
+  for (const tool of [...windowTools, ...askTools, ...cacheTools]) addTool(server, tool, parts)
   addResources(server, parts)
   addPrompts(server, parts)
   return server

@@ -1,7 +1,6 @@
 // MCP tools for windows: freeze, thaw, list, status, clone, delete.
 
 import { z } from 'zod'
-import type { AskBody, WindowAnswerJson } from '../wire/asks.ts'
 import type { DeletionJson } from '../wire/deletions.ts'
 import { sortOrders, windowSorts } from '../wire/enums.ts'
 import type { PageJson } from '../wire/lists.ts'
@@ -17,7 +16,7 @@ const session = text.describe('Default: your own session, if you talk through cw
 const limit = z.int().min(1).max(100).optional()
 const LIST_LIMIT = 20
 
-const windowPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
+export const windowPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
 
 export const windowTools: readonly Tool[] = [
   tool({
@@ -59,27 +58,6 @@ export const windowTools: readonly Tool[] = [
           base_url: `/cwm/s/${id}/v1`,
         },
       }
-    },
-  }),
-  tool({
-    name: 'window_ask',
-    description: 'Ask a window a question without restoring it in a session; nothing is added to it',
-    input: z.strictObject({
-      window_name: z.string(),
-      question: z.string(),
-      instructions: text.describe('How to answer'),
-      max_tokens: z.int().min(1).optional(),
-    }),
-    annotations: readOnly,
-    run: async ({ window_name: name, question, instructions, max_tokens }, call) => {
-      const body: AskBody = {
-        question,
-        ...(instructions === undefined ? {} : { instructions }),
-        ...(max_tokens === undefined ? {} : { max_tokens }),
-      }
-      return await call.progress(`asking ${name}`, () =>
-        call.ask<WindowAnswerJson>('POST', `${windowPath(name)}/ask`, body),
-      )
     },
   }),
   tool({

@@ -39,7 +39,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
   })
   afterAll(() => agent.close())
 
-  it('offers the eleven tools in less than 1,500 tokens, each with its annotations', async () => {
+  it('offers the tools in less than 1,500 tokens, each with its annotations', async () => {
     const { tools } = await agent.client.listTools()
     const cost = encode(JSON.stringify(tools)).length
     console.log(`tools over ${transport}: ${cost} tokens`)
@@ -49,9 +49,10 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     const reading = tools.filter(({ annotations }) => annotations?.readOnlyHint === true)
     const destroying = tools.filter(({ annotations }) => annotations?.destructiveHint === true)
     expect(reading.map(({ name }) => name)).toEqual([
-      'window_ask',
       'window_list',
       'window_status',
+      'window_ask',
+      'windows_ask',
       'session_list',
       'cache_stats',
       'health_check',
@@ -97,6 +98,26 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(ended).toMatchObject({ held_by: null })
     expect(await agent.refused('window_status', { session_id: `joe-${transport}` })).toMatch('there is no session')
     expect(await agent.refused('window_status', { window_name: copy })).toMatch(`there is no window ${copy}`)
+  })
+
+  it('asks many windows, by name or tag', async () => {
+    const question = 'What is the buoy called?'
+    const tag = `asked-${transport}`
+    await agent.use('window_clone', { source_window: first, new_window_name: `asked-${transport}`, tags: [tag] })
+
+    const named = await agent.use<{ answers: { window: string }[]; failed: object[]; receipt: object }>('windows_ask', {
+      question,
+      window_names: [first, 'absent'],
+      reduce: 'none',
+    })
+    const tagged = await agent.use('windows_ask', { question, tag, reduce: 'none' })
+
+    expect(named.answers.map(({ window }) => window)).toEqual([first])
+    expect(named.failed).toMatchObject([{ window: 'absent', error: expect.stringContaining('there is no window') }])
+    expect(named.receipt).toMatchObject({ windows: 2, restored_tokens: expect.any(Number) })
+    expect(tagged).toMatchObject({ answers: [{ window: `asked-${transport}` }], receipt: { windows: 1 } })
+    expect(await agent.refused('windows_ask', { question })).toBe('give either window_names or tag')
+    expect(await agent.refused('windows_ask', { question, tag: 'nothing' })).toContain('no frozen window')
   })
 
   it('thaws a window into a session, whose next turn continues from it', async () => {
