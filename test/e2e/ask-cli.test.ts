@@ -86,7 +86,10 @@ it('ends the question at the engine when it is interrupted', async () => {
   const before = stack.sim.requests.all('engine').length
   const asking = start('--tag', 'law', '--reduce', 'none', '--parallel', '1')
   await until('a window is asked', () =>
-    stack.sim.requests.all('engine').slice(before).some(({ path }) => path === '/v1/chat/completions'),
+    stack.sim.requests
+      .all('engine')
+      .slice(before)
+      .some(({ path }) => path === '/v1/chat/completions'),
   )
 
   asking.child.kill('SIGINT')
