@@ -1,6 +1,7 @@
 // Thaw: restore the KV and have the engine prove it. One warm call loads what the KV layer holds and computes the rest. The proof is that
 // call's own `cached_tokens`: for any later call everything is cached, no matter who computed it.
 
+import { abortable } from '../base/abortable.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { ThawReceipt, TierCounts } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
@@ -160,12 +161,4 @@ async function locateNow(
   const placement = await link.locate({ tokenIds, salt: saltOf({ ...record, kvEpoch }), handle }, signal)
   costs.sawChunks(engineName, link.extentOf(handle, tokenIds.length).chunkSize, placement)
   return placement
-}
-
-/** Settles with the work or with the signal, whichever is first; a late result is dropped. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    work.then(resolve, reject)
-  })
 }
