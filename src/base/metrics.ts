@@ -132,6 +132,7 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       'cwm_ask_computed_tokens_total',
       'Prompt tokens of answered questions that were computed',
     ),
+    passageWindows: counter('cwm_passage_windows_total', 'Windows whose text was added to the passage index'),
     truncations: counter('cwm_truncated_answers_total', 'Answers cut by the context limit', ['dialect']),
     sizeChecks: plain.counters(
       'cwm_size_checks_total',

@@ -7,6 +7,7 @@ import type { Settings } from '../config/schema.ts'
 import { Audit } from '../journal/audit.ts'
 import { EventLog } from '../journal/events.ts'
 import { Timeline } from '../journal/timeline.ts'
+import type { PassageIndex } from '../passages/passage-index.ts'
 import { Lineages } from '../sessions/lineages.ts'
 import { NewestSessions } from '../sessions/newest.ts'
 import { RecentCalls } from '../sessions/recent-calls.ts'
@@ -24,6 +25,7 @@ import type { DeletionParts, WindowParts } from '../windows/parts.ts'
 import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { Windows } from '../windows/windows.ts'
 import type { Engines } from './engines.ts'
+import { createPassages } from './passages.ts'
 import type { Start } from './start.ts'
 import type { Storage } from './storage.ts'
 import { TotalUsage } from './total-usage.ts'
@@ -62,7 +64,7 @@ interface WindowServices {
 }
 
 /** What windows are built on. */
-type Ground = Storage & Engines & Journal & Tenancy & Background & Sessions
+type Ground = Storage & Engines & Journal & Tenancy & Background & Sessions & { readonly passages: PassageIndex }
 
 export type Core = Ground & WindowServices
 
@@ -70,13 +72,15 @@ export function createCore(start: Start, storage: Storage, engines: Engines): Co
   const totalUsage = new TotalUsage(storage.store, start.now)
   start.metrics.watchUsage(() => totalUsage.read())
   const tenancy = createTenancy(start, storage)
+  const journal = createJournal(start, storage)
   const ground = {
     ...storage,
     ...engines,
-    ...createJournal(start, storage),
+    ...journal,
     ...tenancy,
     ...createBackground(start, tenancy),
     ...createSessions(start, storage, engines),
+    passages: createPassages(start, storage.store, journal.events),
   }
   return { ...ground, ...createWindows(start, ground) }
 }
@@ -150,7 +154,8 @@ function createBackground({ settings, live, metrics }: Start, { tenants }: Tenan
 }
 
 function createWindows({ settings, live, memory, metrics, log, now }: Start, ground: Ground): WindowServices {
-  const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, requestLineages, retained } = ground
+  const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, requestLineages, retained, passages } =
+    ground
   const { freezeSlots, deleteSlots, releasedKeys } = ground
   const windowParts: WindowParts = {
     store,
@@ -186,6 +191,7 @@ function createWindows({ settings, live, memory, metrics, log, now }: Start, gro
     retryMs: settings.deletion_retry_ms,
     deleteSlots,
     releasedKeys,
+    onWindowRemoved: (tenant, name) => passages.forget(tenant, name),
   }
   return { windowParts, windows, deletions: new Deletions(deletionParts, windows) }
 }

@@ -34,6 +34,8 @@ function whole(unit: string, least: number, most = Number.MAX_SAFE_INTEGER) {
 
 export const port = whole('', 0, 65_535)
 export const bytes = whole('bytes', 1024)
+/** 0 switches off what would use them. */
+export const bytesOrNone = whole('bytes', 0)
 /** Size of a cache. A smaller one would be useless. */
 export const cacheBytes = whole('bytes', MIB)
 export const ms = whole('milliseconds', 0)

@@ -15,12 +15,12 @@ const inMib = (budgets: MemoryBudgets) =>
 
 describe('memoryBudgets', () => {
   it.each([
-    [256 * MIB, 259 * MIB, [8, 16, 16, 16, 16, 8]],
-    [512 * MIB, 259 * MIB, [16, 32, 32, 32, 32, 16]],
-    [2 * GIB, 1048 * MIB, [64, 128, 128, 32, 128, 16]],
-    [8 * GIB, 2096 * MIB, [64, 160, 256, 32, 256, 16]],
+    [256 * MIB, 259 * MIB, [8, 16, 16, 16, 16, 8, 8]],
+    [512 * MIB, 259 * MIB, [16, 32, 32, 32, 32, 16, 16]],
+    [2 * GIB, 1048 * MIB, [64, 128, 128, 32, 128, 64, 16]],
+    [8 * GIB, 2096 * MIB, [64, 160, 256, 32, 256, 256, 16]],
   ])('are shares of a container of %i bytes with a heap of %i', (memoryBytes, heapBytes, expected) => {
-    const [body, bodies, observed, retained, bases, tracking] = expected
+    const [body, bodies, observed, retained, bases, passages, tracking] = expected
 
     expect(inMib(memoryBudgets({}, container(memoryBytes, heapBytes)))).toEqual({
       max_body_bytes: body,
@@ -28,6 +28,7 @@ describe('memoryBudgets', () => {
       max_observed_bytes_in_all: observed,
       retain_bytes: retained,
       base_window_bytes: bases,
+      passage_index_bytes: passages,
       tracking_bytes: tracking,
     })
   })
@@ -45,6 +46,7 @@ describe('memoryBudgets', () => {
       max_observed_bytes_in_all: 256,
       retain_bytes: 32,
       base_window_bytes: 32,
+      passage_index_bytes: 256,
       tracking_bytes: 16,
     })
   })
@@ -86,7 +88,8 @@ describe('describeMemory', () => {
   it('reports the detected limit, and marks what was set', () => {
     expect(describeMemoryBudgets({ retain_bytes: MIB }, container(512 * MIB, 259 * MIB))).toBe(
       'memory    512 MiB (container), JavaScript heap 259 MiB: max_body_bytes 16 MiB, max_body_bytes_in_all 32 MiB, ' +
-        'max_observed_bytes_in_all 32 MiB, retain_bytes 1 MiB (set), base_window_bytes 32 MiB, tracking_bytes 16 MiB',
+        'max_observed_bytes_in_all 32 MiB, retain_bytes 1 MiB (set), base_window_bytes 32 MiB, ' +
+        'passage_index_bytes 16 MiB, tracking_bytes 16 MiB',
     )
   })
 })

@@ -29,6 +29,7 @@ export const memoryRules = {
   max_observed_bytes_in_all: { divisor: 16, maxBytes: 256 * MIB, inHeap: false },
   retain_bytes: { divisor: 16, maxBytes: 32 * MIB, inHeap: false },
   base_window_bytes: { divisor: 16, maxBytes: 256 * MIB, inHeap: true },
+  passage_index_bytes: { divisor: 32, maxBytes: 256 * MIB, inHeap: false },
   tracking_bytes: { divisor: 32, maxBytes: 16 * MIB, inHeap: true },
 } as const satisfies Readonly<Record<string, BudgetRule>>
 

@@ -8,6 +8,7 @@ import {
   affinity,
   backgroundSlots,
   bytes,
+  bytesOrNone,
   cacheBytes,
   count,
   countOrNone,
@@ -295,6 +296,11 @@ const shape = {
       'Maximum bytes of all retained turns; beyond that, the tenant with the most loses its oldest first. In memory, older turns of 16 KiB and more are compressed once a quarter is used',
     ),
   base_window_bytes: bytes.optional().describe('Memory for the messages of thawed windows, bytes'),
+  passage_index_bytes: bytesOrNone
+    .optional()
+    .describe(
+      'Memory for the text of windows that questions to many windows are matched with (`select`), bytes. A window takes about twice its text. Tenants share it fairly; 0 switches it off',
+    ),
   tracking_bytes: cacheBytes
     .optional()
     .describe(

@@ -96,6 +96,7 @@ export class Deletions {
     const sequences = content === undefined || content.tokenIds.length === 0 ? [] : [content.tokenIds]
     const stored = await store.removeWindow(record, order, sequences)
     if (stored === undefined) throw windowNotFound(name)
+    this.#parts.onWindowRemoved?.(tenant, name)
     this.#windows.notifyWaiters(tenant, name)
     return { order: stored, sequences }
   }

@@ -59,6 +59,8 @@ export interface DeletionParts extends WindowParts {
   readonly deleteSlots: Pick<BackgroundSlots, 'run'>
   /** Absent: no router needs the notice. */
   readonly releasedKeys?: ReleasedKeys | undefined
+  /** Called when a window is gone from the store, for what else holds its text. */
+  readonly onWindowRemoved?: (tenant: string, name: string) => void
 }
 
 /** Everything that a salt is derived from. */

@@ -59,6 +59,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   WINDOW_CORRUPT: 'The stored window does not match its checksum. Restore the store from a backup.',
   ASK_NEEDS_TOOL_RESULT:
     'A window that ends in a tool call was asked. Send the result in a session thawed from it, or ask a clone of its earlier messages.',
+  PASSAGES_TOO_LARGE:
+    'The text of the windows to select from does not fit into the passage index. Select fewer by names, tag, or search, or raise `passage_index_bytes`.',
   ASK_CALLED_TOOL:
     'The model called a tool instead of answering a question to a window. Say in `instructions` that it must answer in text.',
   ASK_BUDGET_USED_UP:

@@ -58,7 +58,7 @@ function memorySection(): string[] {
     ...memorySettings.map((name) => {
       const { divisor, maxBytes, inHeap } = memoryRules[name]
       const values = [small[name], large[name], maxBytes].map((bytes) => bytes / MIB).join(' | ')
-      return `| \`${name}\` | 1/${divisor} | ${values} | ${inHeap ? 'heap' : 'buffers'} | ${describeSetting(name)} |`
+      return `| \`${name}\` | 1/${divisor} | ${values} | ${inHeap ? 'heap' : 'outside'} | ${describeSetting(name)} |`
     }),
     '',
     'All budgets together are less than a third of a 512 MiB container. The rest is for the process itself (about 100 MiB), for parsed bodies (during its turn, a body needs its size again as strings, or twice that with characters beyond Latin-1), and for uncollected garbage.',

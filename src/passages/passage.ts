@@ -1,0 +1,17 @@
+// What the index answers.
+
+/** A piece of a window's text that stands on its own: some paragraphs or sentences of one message. */
+export interface Passage {
+  /** About 1,000 characters, at most 1,200. */
+  readonly text: string
+  /** Index of its message in the window. */
+  readonly message: number
+}
+
+export interface RankedWindow {
+  /** The window's name. */
+  readonly window: string
+  readonly passage: Passage
+  /** BM25 of the passage; higher is better. Only comparable within one answer. */
+  readonly score: number
+}
