@@ -1,8 +1,6 @@
 // Whether a question paid for itself: its KV was loaded, and the engine would have needed some time to compute it instead. cwm cannot make
 // the engine compute what LMCache can load (LMCache 0.5.6 has no switch per request), so it only says so.
 
-import type { AskReceipt } from './ask-window.ts'
-
 export interface Comparison {
   /** How long the engine would have computed the whole prompt, milliseconds. Null if its rate or the prompt's size is not known. */
   readonly computeMs: number | null
@@ -14,7 +12,12 @@ const MIN_RESTORED_TOKENS = 512
 /** Both times include queueing, and the rate is of other prompts: only a clear difference is reported. */
 const CLEARLY = 1.25
 
-export type Measured = Pick<AskReceipt, 'restoredTokens' | 'computedTokens' | 'firstTokenMs'>
+/** What one question was seen to cost. Null: the engine did not report it. */
+export interface Measured {
+  readonly restoredTokens: number | null
+  readonly computedTokens: number | null
+  readonly firstTokenMs: number | null
+}
 
 /** `rate`: tokens per second that this engine was seen to compute; undefined if it was not. */
 export function loadOrCompute(
