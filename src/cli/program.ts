@@ -15,6 +15,7 @@ import { addEngines } from './engines.ts'
 import { exitOnBrokenPipe } from './exit-on-epipe.ts'
 import { runKey } from './key.ts'
 import { addMcp } from './mcp.ts'
+import { addPlan } from './plan.ts'
 import { addReload } from './reload.ts'
 import { addSessions } from './sessions.ts'
 import { addWindows } from './windows.ts'
@@ -82,6 +83,7 @@ export function createProgram(): Command {
   addAsk(program)
   addSessions(program)
   addEngines(program)
+  addPlan(program)
   addReload(program)
   addChat(program)
   addMcp(program)

@@ -178,7 +178,10 @@ describe('kvShapeOf', () => {
   })
 
   it('says what it assumed', () => {
-    expect(kvShapeOf(gptOss20b).notes).toEqual(['config.json has no dtype: counted as bfloat16; set --dtype'])
+    expect(kvShapeOf(gptOss20b).notes).toEqual([
+      'config.json has no dtype: counted as bfloat16; set --dtype',
+      '12 layers read the last 128 tokens only: LMCache stores them for every chunk, a GPU keeps their window',
+    ])
     const { num_key_value_heads: _, ...mha } = llama8b
     expect(kvShapeOf(mha).notes).toEqual(['no num_key_value_heads: counted as num_attention_heads (32)'])
     expect(kvShapeOf({ ...llama8b, torch_dtype: 'float32' }).notes).toEqual([

@@ -79,6 +79,11 @@ export function kvShapeOf(file: JsonValue, options: ShapeOptions = {}): KvShape 
   const perLayer = elementsOf(config, layers, notes)
   const bytes = elementBytes[dtype] ?? 0
   const slidingWindow = slidingWindowOf(config, layers)
+  if (slidingWindow !== undefined) {
+    notes.push(
+      `${count('sliding')} layers read the last ${slidingWindow} tokens only: LMCache stores them for every chunk, a GPU keeps their window`,
+    )
+  }
   if (count('state') > 0) {
     notes.push(
       `${count('state')} layers keep a state instead of KV per token (Mamba, linear attention): the state is not counted; check with cwm doctor --reset-engine-cache that LMCache restores such a model`,

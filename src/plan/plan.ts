@@ -63,6 +63,8 @@ export interface Plan {
     readonly windowsSeconds: number
     readonly breakEvenBandwidth: number
   } | null
+  /** What the numbers rest on, as sentences. */
+  readonly assumptions: readonly string[]
 }
 
 /** Links that people have: an NVMe drive, 10 and 100 gigabit Ethernet without losses. */
@@ -117,7 +119,17 @@ export function planOf(input: PlanInput): Plan {
             windowsSeconds: (windows * context) / prefillRate,
             breakEvenBandwidth: breakEven,
           },
+    assumptions: assumptionsOf(input),
   }
+}
+
+function assumptionsOf({ turns, turnsPerMinute, answer }: PlanInput): readonly string[] {
+  return [
+    'L2: every session and window at full length, and nothing shared among them',
+    `store: ${turns} turns a session, ${TEXT_BYTES_PER_TOKEN} bytes of text a token in windows`,
+    `proxies: ${turnsPerMinute} turns a minute and session, each sending its whole context (${TEXT_BYTES_PER_TOKEN} bytes a token) and answered with ${answer} events; one process at most ${CORE_SHARE * 100}% of a core, as measured in docs/performance.md`,
+    'load: the storage does nothing else, and the engine waits for it',
+  ]
 }
 
 function storeBytes({ sessions, turns, windows, context }: PlanInput, size: StoreSizes): number {
