@@ -1,6 +1,6 @@
 // What cwm itself was measured to need. Each number names the page that has the measurement.
 
-/** Bytes in the store: docs/operating.md, "How large the store is". */
+/** Bytes in the store: docs/operating.md, "How large the store is" (`npm run bench:sizes`). */
 export interface StoreSizes {
   readonly perSession: number
   /** Each turn of a session adds a boundary, by which its history is found again. */
@@ -11,8 +11,8 @@ export interface StoreSizes {
 }
 
 export const storeSizes = {
-  sqlite: { perSession: 570, perTurn: 300, perWindow: 1_900, perWindowToken: 8.2 },
-  redis: { perSession: 1_150, perTurn: 465, perWindow: 2_800, perWindowToken: 8.3 },
+  sqlite: { perSession: 570, perTurn: 300, perWindow: 1_600, perWindowToken: 8.2 },
+  redis: { perSession: 1_150, perTurn: 460, perWindow: 2_550, perWindowToken: 8.2 },
 } as const satisfies Record<string, StoreSizes>
 
 /** English text in a chat body. */

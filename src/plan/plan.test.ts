@@ -82,8 +82,8 @@ describe('planOf', () => {
   it('sizes the stores by what a session, a turn, a window and its tokens take', () => {
     const plan = planOf({ ...input, sessions: 1_000, context: 10_000, windows: 10 })
 
-    expect(plan.sqliteBytes).toBe(1_000 * (570 + 10 * 300) + 10 * (1_900 + 82_000))
-    expect(plan.redisBytes).toBe(1_000 * (1_150 + 10 * 465) + 10 * (2_800 + 83_000))
+    expect(plan.sqliteBytes).toBe(1_000 * (570 + 10 * 300) + 10 * (1_600 + 82_000))
+    expect(plan.redisBytes).toBe(1_000 * (1_150 + 10 * 460) + 10 * (2_550 + 82_000))
   })
 
   it('needs one proxy per half a core of turns', () => {
