@@ -5,6 +5,7 @@ import { setMaxListeners } from 'node:events'
 import { type CwmError, toCwmError } from '../base/errors.ts'
 import { apiChecks } from './api-checks.ts'
 import type { Check } from './check.ts'
+import { dateChecks } from './date-checks.ts'
 import { engineChecks } from './engine-checks.ts'
 import { type Facts, factsOfAll, type SharedFacts } from './facts.ts'
 import { type Finding, failed, mergeFindings, skipped, type Verdict } from './finding.ts'
@@ -40,6 +41,7 @@ export interface DoctorLimits {
 export const checks: readonly Check[] = [
   ...engineChecks,
   ...apiChecks,
+  ...dateChecks,
   ...fleetChecks,
   ...lmcacheChecks,
   ...storedChecks,

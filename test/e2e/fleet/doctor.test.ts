@@ -359,6 +359,6 @@ describe('the doctor with a router', () => {
 
     const ids = checks.map(({ id }) => id)
     expect(ids.filter((id) => /^(fleet-|router|sessions|spread)/.test(id))).toEqual([])
-    expect(ids).toHaveLength(21)
+    expect(ids).toHaveLength(22)
   })
 })
