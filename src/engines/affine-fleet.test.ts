@@ -27,6 +27,7 @@ function recorder() {
     },
     tokenIds: async (_: unknown, options: CallOptions) => void calls.push(options),
     countTokens: async (_: unknown, options: CallOptions) => void calls.push(options),
+    cacheTokens: async (options: CallOptions) => void calls.push(options),
     countText: async (_: unknown, __: unknown, options: CallOptions) => void calls.push(options),
     warm: async (_: unknown, options: CallOptions) => {
       calls.push(options)

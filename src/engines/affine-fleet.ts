@@ -127,6 +127,10 @@ class AffineEngine implements Engine {
     return this.#engine.countText(model, text, this.#with(options), special)
   }
 
+  cacheTokens(options: CallOptions): Promise<number | undefined> {
+    return this.#engine.cacheTokens(this.#with(options))
+  }
+
   warm(call: WarmCall, options: CallOptions): Promise<WarmResult> {
     return this.#engine.warm(call, this.#with(options))
   }

@@ -32,6 +32,11 @@ export interface Engine {
   countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined>
   /** The number of tokens of a bare text. Undefined and errors as for `tokenIds`. */
   countText(model: string, text: string, options: CallOptions, special?: SpecialTokens): Promise<number | undefined>
+  /**
+   * How many tokens of KV its own cache holds, over all requests. Read once a minute at most. Undefined if the engine does not show it; never
+   * throws.
+   */
+  cacheTokens(options: CallOptions): Promise<number | undefined>
   /** Prefills ids under a salt. The engine computes and stores what its KV lacks. Throws what the call throws. */
   warm(call: WarmCall, options: CallOptions): Promise<WarmResult>
   /** Fails all requests in flight, and all later ones, with this error. Returns the number of requests that were in flight. */

@@ -28,8 +28,21 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024
  * Returns status and body for any status. Throws `UPSTREAM_REFUSED`, `UPSTREAM_TIMEOUT`, `UPSTREAM_BROKEN`, `UPSTREAM_OPEN`, or
  * `UPSTREAM_REJECTED` if a successful answer is not a JSON object. Aborting ends the call with `CLIENT_GONE`.
  */
-export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> {
-  const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
+export async function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> {
+  const { status, text } = await callText(upstream, call, 'application/json')
+  const value = parseJson(text)
+  if (isObject(value)) return { status, body: value }
+  if (status >= 400 || call.statusOnly === true) return { status, body: {} }
+  throw new CwmError('UPSTREAM_REJECTED', `${call.path} of the upstream did not return a JSON object`)
+}
+
+/** The same for an answer of text. */
+export function callText(
+  upstream: Sender,
+  call: Omit<JsonCall, 'statusOnly'>,
+  accept: string,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const headers = ['accept', accept, 'accept-encoding', 'identity']
   if (call.body !== undefined) headers.push('content-type', 'application/json')
   if (call.apiKey !== undefined) headers.push('authorization', authorizationOf(call.apiKey))
   if (call.headers !== undefined) headers.push(...call.headers)
@@ -74,12 +87,7 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> 
           }
         },
         onEnd() {
-          finish(() => {
-            const value = parseJson(Buffer.concat(chunks).toString('utf8'))
-            if (isObject(value)) resolve({ status, body: value })
-            else if (status >= 400 || call.statusOnly === true) resolve({ status, body: {} })
-            else reject(new CwmError('UPSTREAM_REJECTED', `${call.path} of the upstream did not return a JSON object`))
-          })
+          finish(() => resolve({ status, text: Buffer.concat(chunks).toString('utf8') }))
         },
         onError(error) {
           finish(() => reject(failure ?? error))

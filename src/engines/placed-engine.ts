@@ -84,6 +84,11 @@ export class PlacedEngine implements Engine {
     return this.#call((engine) => engine.countText(model, text, options, special))
   }
 
+  /** Of the member that it is placed on. */
+  cacheTokens(options: CallOptions): Promise<number | undefined> {
+    return this.#current().engine.cacheTokens(options)
+  }
+
   warm(call: WarmCall, options: CallOptions): Promise<WarmResult> {
     return this.#call((engine) => engine.warm(call, options))
   }

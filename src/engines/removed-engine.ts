@@ -33,6 +33,7 @@ export class RemovedEngine implements Engine {
   tokenIds = (): Promise<never> => Promise.reject(removed())
   countTokens = (): Promise<never> => Promise.reject(removed())
   countText = (): Promise<never> => Promise.reject(removed())
+  cacheTokens = async (): Promise<undefined> => undefined
   warm = (): Promise<never> => Promise.reject(removed())
   end = (): number => 0
   close = async (): Promise<void> => {}

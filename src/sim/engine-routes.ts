@@ -41,7 +41,24 @@ export function engineRoutes(core: Core, forget: () => void): Routes {
       return { status: 200, json: { success: true } }
     },
   }
-  return { ...routes, 'GET /openapi.json': () => ({ status: 200, json: openApiOf(routes) }) }
+  return {
+    ...routes,
+    'GET /openapi.json': () => ({ status: 200, json: openApiOf(routes) }),
+    // Mounted beside the API, so the document of the API does not list it.
+    'GET /metrics': () => ({ status: 200, text: metrics(core) }),
+  }
+}
+
+/** Only the size of the KV cache: docs/engine-behavior.md#cache-size. */
+function metrics({ settings: { blockSize, cacheBlocks } }: Core): string {
+  const labels = {
+    block_size: blockSize,
+    engine: 0,
+    kv_cache_size_tokens: blockSize * cacheBlocks,
+    num_gpu_blocks: cacheBlocks,
+  }
+  const listed = Object.entries(labels).map(([name, value]) => `${name}="${value}"`)
+  return `vllm:cache_config_info{${listed.join(',')}} 1.0\n`
 }
 
 function models({ settings }: Core): unknown {

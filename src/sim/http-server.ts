@@ -163,14 +163,15 @@ async function writeEvents(
 
 async function writeWhole(
   response: ServerResponse,
-  answer: Answer & { json?: unknown; headers?: Readonly<Record<string, string>> },
+  answer: Answer & { json?: unknown; text?: string; headers?: Readonly<Record<string, string>> },
   fault: FaultAction | undefined,
 ): Promise<void> {
-  const body = answer.json === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(answer.json))
+  const body = Buffer.from(answer.text ?? (answer.json === undefined ? '' : JSON.stringify(answer.json)))
   const extra = fault?.kind === 'wrong-length' ? (fault.by ?? 10) : 0
   response.writeHead(answer.status, {
     'content-length': body.length + extra,
     ...(answer.json !== undefined && { 'content-type': 'application/json' }),
+    ...(answer.text !== undefined && { 'content-type': 'text/plain; version=1.0.0; charset=utf-8' }),
     ...answer.headers,
   })
   if (fault === undefined || fault.kind === 'delay') return void response.end(body)

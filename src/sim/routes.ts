@@ -15,8 +15,9 @@ export interface SimRequest {
   readonly signal: AbortSignal
 }
 
-/** A whole answer (`json` or an empty body), or a stream of encoded SSE events. */
+/** A whole answer (`json`, plain `text`, or an empty body), or a stream of encoded SSE events. */
 export type Answer =
+  | { readonly status: number; readonly text: string }
   | { readonly status: number; readonly json?: unknown; readonly headers?: Readonly<Record<string, string>> }
   | { readonly status: number; readonly events: AsyncIterable<string> }
 

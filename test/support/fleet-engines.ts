@@ -74,6 +74,7 @@ export function aFakeEngine(id: string): FakeEngine {
     send: (request, sink) => sendTo(fake, request, sink),
     tokenIds: () => call('tokenIds', Uint32Array.of(1)),
     countTokens: () => call('countTokens', 1),
+    cacheTokens: async () => undefined,
     countText: () => call('countText', 1),
     warm: () => call('warm', { cachedTokens: 0, promptTokens: 1 }),
     end: () => fake.inFlight,

@@ -21,6 +21,7 @@ import type { EngineSpec } from '../engine-spec.ts'
 import type { GuardedUpstream } from '../guarded-upstream.ts'
 import { callJson, type JsonCall, rejectionOf, type Sender } from '../json.ts'
 import { withOwnKey } from '../own-key.ts'
+import { VllmCache } from './cache.ts'
 import { VllmModels } from './models.ts'
 import { VllmPrompts } from './prompts.ts'
 
@@ -41,6 +42,7 @@ export class VllmEngine implements Engine {
   readonly #upstream: GuardedUpstream
   readonly #sender: Sender
   readonly #prompts: VllmPrompts
+  readonly #cache: VllmCache
   readonly #warmDeadlineMs: number
 
   constructor(upstream: GuardedUpstream, { limits, warmDeadlineMs, apiKey, kvServer, now }: VllmOptions) {
@@ -53,6 +55,7 @@ export class VllmEngine implements Engine {
     this.#upstream = upstream
     this.#sender = sender
     this.#prompts = new VllmPrompts(sender)
+    this.#cache = new VllmCache(sender, now)
     this.#warmDeadlineMs = warmDeadlineMs
   }
 
@@ -70,6 +73,10 @@ export class VllmEngine implements Engine {
 
   countText(model: string, text: string, options: CallOptions, special?: SpecialTokens): Promise<number | undefined> {
     return this.#prompts.countText(model, text, options, special)
+  }
+
+  cacheTokens(options: CallOptions): Promise<number | undefined> {
+    return this.#cache.tokens(options)
   }
 
   /** A completion of one token: docs/engine-behavior.md#warming-by-token-ids. */

@@ -45,6 +45,7 @@ export function describeEngineContract(name: string, subject: EngineSubject): vo
     describeSending(subject, open)
     describeModels(subject, open)
     describePrompts(subject, open)
+    describeCache(open)
     describeWarmCalls(subject, open)
     describeHealth(open)
     describeEnd(subject, open)
@@ -255,6 +256,18 @@ function describePrompts(subject: EngineSubject, open: OpenEngine): void {
       expect(await count('The harbour opens at six.')).toBeGreaterThanOrEqual(
         await count('The harbour opens at six.', 'text only'),
       )
+    })
+  })
+}
+
+function describeCache(open: OpenEngine): void {
+  describe('its own cache', () => {
+    it('holds a number of tokens', async () => {
+      expect(await open().cacheTokens(options)).toBeGreaterThan(1_000)
+    })
+
+    it('is of unknown size while nothing answers', async () => {
+      expect(await open(`http://127.0.0.1:${await freePort()}`).cacheTokens(options)).toBeUndefined()
     })
   })
 }
