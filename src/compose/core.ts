@@ -24,6 +24,7 @@ import { KvCosts } from '../windows/kv-costs.ts'
 import type { DeletionParts, WindowParts } from '../windows/parts.ts'
 import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { Windows } from '../windows/windows.ts'
+import { WindowsInUse } from '../windows/windows-in-use.ts'
 import type { Engines } from './engines.ts'
 import { createPassages } from './passages.ts'
 import type { Start } from './start.ts'
@@ -174,6 +175,7 @@ function createWindows({ settings, live, memory, metrics, log, now }: Start, gro
     verifyDeadlineMs: settings.verify_deadline_ms,
     maxBaseBytes: memory.base_window_bytes,
     freezeSlots,
+    inUse: new WindowsInUse(store, metrics),
   }
   const windows = new Windows(windowParts, sessions)
   const deletionParts: DeletionParts = {

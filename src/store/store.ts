@@ -240,6 +240,15 @@ export interface Store extends EngineMethods, LibraryMethods {
   /** Releases the lease, if this process holds it. */
   releaseLease(name: string): Promise<void>
 
+  // Uses: unlike a lease, any number of processes may hold one at a time.
+
+  /** Marks that this process uses something, or renews its mark, for `ms` milliseconds. */
+  enterUse(name: string, ms: number): Promise<void>
+  /** Removes this process's mark. */
+  leaveUse(name: string): Promise<void>
+  /** Whether another process has a mark. Always false if no other process writes. */
+  isUsedElsewhere(name: string): Promise<boolean>
+
   /** Resolves when everything is written. */
   close(): Promise<void>
 }

@@ -16,6 +16,7 @@ import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Store } from '../store/store.ts'
 import type { KvCosts } from './kv-costs.ts'
 import type { AuditLog } from './operation-audit.ts'
+import type { WindowsInUse } from './windows-in-use.ts'
 
 export interface WindowParts {
   readonly store: Store
@@ -37,6 +38,8 @@ export interface WindowParts {
   readonly verifyDeadlineMs: number
   /** Bytes of base windows' messages cached for the turns that continue them. */
   readonly maxBaseBytes: number
+  /** Their pins stay where they are. */
+  readonly inUse: WindowsInUse
   /** For repairs. Who starts a freeze that nobody waits for claims its slot. */
   readonly freezeSlots: Pick<BackgroundSlots, 'run'>
 }

@@ -6,7 +6,7 @@ import type { KvLink } from '../kv/kv.ts'
 import type { WindowParts } from './parts.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 
-type BudgetParts = Pick<WindowParts, 'store' | 'saltOf' | 'policyOf' | 'now' | 'log' | 'metrics'>
+type BudgetParts = Pick<WindowParts, 'store' | 'saltOf' | 'policyOf' | 'now' | 'log' | 'metrics' | 'inUse'>
 
 const PAGE = 50
 
@@ -30,8 +30,7 @@ export async function makeRoomForPin(
   if (tokens > budget || whenPinsFull === 'reject') throw pinBudgetFull(tokens, budget, await used())
   const released: string[] = []
   while (over > 0) {
-    const page = await store.listWindows(record.tenant, { limit: PAGE, pin: 'pinned', sort: 'thawed', order: 'asc' })
-    const others = page.items.filter((other) => other.id !== record.id)
+    const others = await leastUsed(parts, record)
     if (others.length === 0) throw pinBudgetFull(tokens, budget, await used())
     for (const other of others) {
       if (over <= 0) break
@@ -46,15 +45,33 @@ export async function makeRoomForPin(
   return released
 }
 
+/** The pinned windows thawed longest ago, without those in use: a page of them, or fewer if there are no more. */
+async function leastUsed(
+  { store, inUse }: BudgetParts,
+  { tenant, id }: WindowRecord,
+): Promise<readonly WindowRecord[]> {
+  const query = { limit: PAGE, pin: 'pinned', sort: 'thawed', order: 'asc' } as const
+  let cursor: string | undefined
+  do {
+    const page = await store.listWindows(tenant, { ...query, ...(cursor === undefined ? {} : { cursor }) })
+    const free: WindowRecord[] = []
+    for (const other of page.items) if (other.id !== id && !(await inUse.isInUse(other.id))) free.push(other)
+    if (free.length > 0) return free
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
+  return []
+}
+
 /** When a pin made now expires; undefined: never. */
 export function pinExpiry({ policyOf, now }: BudgetParts, tenant: string): number | undefined {
   const { pinTtlMs } = policyOf(tenant)
   return pinTtlMs === undefined ? undefined : now() + pinTtlMs
 }
 
-/** Releases the pin of a window if it has expired; returns whether it did. */
+/** Releases the pin of a window if it has expired and the window is not in use; returns whether it did. */
 export async function releaseExpiredPin(parts: BudgetParts, link: KvLink, record: WindowRecord): Promise<boolean> {
   if (record.pinUntil === undefined || record.pinUntil > parts.now()) return false
+  if (await parts.inUse.isInUse(record.id)) return false
   try {
     await unpinWindow(parts, link, record, 'released')
   } catch (thrown) {

@@ -17,6 +17,7 @@ import { KvCosts } from './kv-costs.ts'
 import type { WindowParts } from './parts.ts'
 import { Reconciler } from './reconcile.ts'
 import { Windows } from './windows.ts'
+import { WindowsInUse } from './windows-in-use.ts'
 
 let folder: string
 let store: Store
@@ -54,6 +55,7 @@ function parts(change: Partial<WindowParts> = {}): WindowParts {
     costs: new KvCosts(),
     verifyDeadlineMs: 0,
     maxBaseBytes: 1024,
+    inUse: new WindowsInUse(store, createMetrics()),
     freezeSlots: new BackgroundSlots({ kind: 'freezes', slots: 1, boundOf: () => undefined }, createMetrics()),
     ...change,
   }

@@ -156,9 +156,10 @@ export class Reconciler {
       return undefined
     }
     // A thaw may be moving the pin to the current epoch, or may have moved it since the record was read. A second pin would never be released.
-    const current = await this.#parts.store.getWindow(tenant, name)
-    if (this.#windows.isThawing(id) || current?.pin !== record.pin || current.kvEpoch !== record.kvEpoch)
-      return undefined
+    const { store, inUse } = this.#parts
+    if (await inUse.isInUse(id)) return undefined
+    const current = await store.getWindow(tenant, name)
+    if (inUse.isUsedHere(id) || current?.pin !== record.pin || current.kvEpoch !== record.kvEpoch) return undefined
     await pinWindow(this.#parts, link, record, content.tokenIds, handle)
     return 'repinned'
   }

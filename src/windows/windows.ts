@@ -53,8 +53,6 @@ export class Windows {
   readonly #sessions: Pick<SessionTracker, 'bind'>
   readonly #names: NameReservations
   readonly #freezing = new Set<string>()
-  /** One entry per running thaw. */
-  readonly #thawing = new Set<{ readonly id: string }>()
   readonly #background = new Set<Promise<unknown>>()
   readonly #changed = new EventEmitter().setMaxListeners(0)
 
@@ -212,10 +210,8 @@ export class Windows {
   ): Promise<ThawReceipt> {
     const { record } = base
     if (keepTurns) checkKeepsContext(session.record, record)
-    const thawing = { id: record.id }
-    this.#thawing.add(thawing)
-    const receipt = await restoreWindow(this.#parts, base, session.record.id, options).finally(() =>
-      this.#thawing.delete(thawing),
+    const receipt = await this.#parts.inUse.during(record.id, () =>
+      restoreWindow(this.#parts, base, session.record.id, options),
     )
     // Checked again, because a turn may have finished meanwhile.
     if (keepTurns) checkKeepsContext(session.record, record)
@@ -362,22 +358,14 @@ export class Windows {
     return this.#freezing.has(id)
   }
 
-  /** Whether this process is thawing or asking that window: its pin must stay where it is. */
-  isThawing(id: string): boolean {
-    return [...this.#thawing].some((thawing) => thawing.id === id)
-  }
-
   /**
    * Runs work on a frozen window that uses its KV and binds no session. The window keeps its pin meanwhile. If it was deleted by the end, an
    * order deletes what the work has stored under its lineage since.
    */
   async use<T>({ record, tokenIds }: BaseWindow, work: () => Promise<T>): Promise<T> {
-    const using = { id: record.id }
-    this.#thawing.add(using)
     try {
-      return await work()
+      return await this.#parts.inUse.during(record.id, work)
     } finally {
-      this.#thawing.delete(using)
       await this.#cleanUpIfDeleted(record, tokenIds)
     }
   }

@@ -21,7 +21,7 @@
 //
 // Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
 // (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. Older versions of cwm do not maintain it, so
-// each use updates it first. Also `{live}` (the running proxies), `{work:…}` (leases), `{logins:OWNER}` (ended logins by expiry), `{placements}` (`k:KEY`:
+// each use updates it first. Also `{live}` (the running proxies), `{work:…}` (leases), `{use:…}` (who uses a window), `{logins:OWNER}` (ended logins by expiry), `{placements}` (`k:KEY`:
 // an engine; `of:ENGINE`: its keys by expiry), `{engines}` (those that drain, by when that began).
 
 /** The names of one tenant's keys. */
@@ -229,6 +229,9 @@ export class SharedKeys {
   }
   lease(name: string) {
     return `${this.#prefix}:{work:${encodeURIComponent(name)}}`
+  }
+  use(name: string) {
+    return `${this.#prefix}:{use:${encodeURIComponent(name)}}`
   }
   endedLogins(owner: string) {
     return `${this.#prefix}:{logins:${encodeURIComponent(owner)}}`

@@ -347,6 +347,26 @@ describe.skipIf(skipsRedis)('on one server', () => {
       expect([still, then, at]).toEqual([[true, false], true, true])
     })
 
+    it('show each process what the others use, until they leave or stop', async () => {
+      const [store, other, third] = [await openAt(server.url), await openAt(server.url), await openAt(server.url)]
+      const seen = () => Promise.all([store, other, third].map((one) => one.isUsedElsewhere('w')))
+
+      await store.enterUse('w', 60_000)
+      await other.enterUse('w', 60_000)
+      const both = await seen()
+      await store.leaveUse('w')
+      const one = await seen()
+      await other.leaveUse('w')
+      await third.enterUse('v', 20)
+      await until('its time is over', async () => !(await store.isUsedElsewhere('v')))
+      await until('nothing is stored of it', async () => String(await server.send('KEYS', '*{use:*')) === '')
+
+      expect([both, one]).toEqual([
+        [true, true, true],
+        [true, false, true],
+      ])
+    })
+
     it('rejects writes under a lineage that is being retired at the same moment', async () => {
       const [store, other] = [await openAt(server.url), await openAt(server.url)]
 

@@ -96,6 +96,9 @@ function storeIn(core: SqliteCore, options: SqliteOptions): Store {
     ...resealIn(core, putCheck),
     acquireLease: () => db.run(() => true), // no other process could hold it
     releaseLease: () => db.run(() => {}),
+    enterUse: () => db.run(() => {}),
+    leaveUse: () => db.run(() => {}),
+    isUsedElsewhere: () => db.run(() => false),
     close: () => db.close(),
   }
 }

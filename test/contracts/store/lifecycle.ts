@@ -49,6 +49,22 @@ export function describeMeta(subject: Subject): void {
   })
 }
 
+/** What other processes see of it: src/store/redis/redis.test.ts. */
+export function describeUses(subject: Subject): void {
+  describe('uses', () => {
+    it('of this process are not those of another, and leave nothing behind', async () => {
+      const { store } = subject()
+      await store.enterUse('window-1', 60_000)
+      await store.enterUse('window-1', 60_000)
+      const during = await store.isUsedElsewhere('window-1')
+      await store.leaveUse('window-1')
+      await store.leaveUse('nothing')
+
+      expect([during, await store.isUsedElsewhere('window-1')]).toEqual([false, false])
+    })
+  })
+}
+
 export function describeClosing(subject: Subject): void {
   describe('closing', () => {
     let store: Store
@@ -112,6 +128,9 @@ export function describeClosing(subject: Subject): void {
         () => store.listIdle(noon, true, 1),
         () => store.acquireLease('a', 1),
         () => store.releaseLease('a'),
+        () => store.enterUse('a', 1),
+        () => store.leaveUse('a'),
+        () => store.isUsedElsewhere('a'),
         () => store.removeSession(aSession(), anOrder(), []),
         () => store.claimLineage('acme', 'user', 'lineage-1'),
         () => store.holdersOf('acme', 'lineage-1'),

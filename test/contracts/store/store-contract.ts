@@ -8,7 +8,7 @@ import { describeEvents } from './events.ts'
 import { describeFirstTurns } from './first-turns.ts'
 import { describeHeldWindows } from './held-windows.ts'
 import { describeLibraries } from './libraries.ts'
-import { describeClosing, describeMeta } from './lifecycle.ts'
+import { describeClosing, describeMeta, describeUses } from './lifecycle.ts'
 import { describeLineages } from './lineages.ts'
 import { describeLogins } from './logins.ts'
 import { describePaging } from './paging.ts'
@@ -40,6 +40,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
   ]
   declare(`${name} keeps the store contract`, open, [
     describeMeta,
+    describeUses,
     describeSessions,
     describeFirstTurns,
     describeBoundaries,
