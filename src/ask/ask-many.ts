@@ -1,21 +1,42 @@
-// Asks many windows one question, side by side. Each window is asked in a slot of its own and fails on its own.
+// Asks many windows one question, side by side, and reduces their answers to one. A fault of one window is not the question's.
 
-import type { Admission } from '../admission/admission.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
-import type { AskParts, WindowAsker } from './ask-window.ts'
-import { runInSlot } from './branch-slot.ts'
-import type { AnsweredWindow, AskEvent, FailedWindow, ManyAnswer, ManyOptions, ManyQuestion } from './many-question.ts'
+import { requireModel } from '../base/tenants.ts'
+import { runAudited } from '../windows/operation-audit.ts'
+import type {
+  FailedWindow,
+  ManyAnswer,
+  ManyOptions,
+  ManyQuestion,
+  ManyReceipt,
+  Reduction,
+  WindowChoice,
+} from './many-question.ts'
 import { receiptOf } from './many-receipt.ts'
+import { parallelOf } from './parallel.ts'
+import { type ReduceParts, reduceAnswers } from './reduce.ts'
+import { TokenBudget } from './token-budget.ts'
 import { findWindows, type Target } from './which-windows.ts'
+import { type RunParts, type WindowResult, WindowsRun } from './windows-run.ts'
 
-export interface ManyAskParts extends AskParts {
-  readonly asker: Pick<WindowAsker, 'answer'>
-  readonly admission: Pick<Admission, 'run'>
+export type ManyAskParts = RunParts & ReduceParts
+
+/** The longest that a timer of Node can wait, milliseconds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** Names of windows in an audit entry. */
+const MAX_AUDITED_NAMES = 20
+
+type Answered = Extract<WindowResult, { receipt: unknown }>
+
+/** How the reduction ended, with its costs. */
+interface ReductionOutcome {
+  readonly reduction: Reduction | undefined
+  readonly error: CwmError | undefined
+  readonly cost?: ManyReceipt['reduction']
+  readonly notes: readonly string[]
 }
 
-/** Most windows asked at once. */
-export const MAX_PARALLEL = 64
-const DEFAULT_PARALLEL = 4
+const notReduced: ReductionOutcome = { reduction: undefined, error: undefined, notes: [] }
 
 export class ManyAsker {
   readonly #parts: ManyAskParts
@@ -25,65 +46,151 @@ export class ManyAsker {
   }
 
   /**
-   * Reports each window as it is done, then the reduction, then the receipt. A window's failure is its own event. Throws what
-   * `findWindows` throws, what the store throws, and `CLIENT_GONE`: a client that leaves ends everything.
+   * Reports each window as it is done, then the reduction, then the receipt. A failure of a window or of the reduction is its own event.
+   * Throws `FORBIDDEN_MODEL`, what `findWindows`, the index of passages, and the store throw, and `CLIENT_GONE`: a client that leaves ends
+   * everything. Nothing of it stays behind then.
    */
-  async ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
-    const { store, now } = this.#parts
-    const start = now()
-    const targets = await findWindows(store, asked.tenant, asked.windows, options.signal)
-    const parallel = Math.min(
-      asked.parallel ?? DEFAULT_PARALLEL,
-      MAX_PARALLEL,
-      asked.policy.maxInFlight ?? MAX_PARALLEL,
-    )
-    options.onEvent({ type: 'started', windows: targets.length, parallel })
-    const results = await this.#askAll(targets, parallel, asked, options)
-    if (options.signal.aborted) throw new CwmError('CLIENT_GONE', 'the client left before its question was answered')
-    const answers = results.filter((result) => 'receipt' in result)
-    const failed = results.filter((result) => 'error' in result)
-    const receipt = receiptOf({ answers, failed, parallel, ms: now() - start })
-    options.onEvent({ type: 'receipt', receipt })
-    return { answers, failed, reduction: undefined, reductionError: undefined, receipt }
-  }
-
-  async #askAll(
-    targets: readonly Target[],
-    parallel: number,
-    asked: ManyQuestion,
-    options: ManyOptions,
-  ): Promise<readonly (AnsweredWindow | FailedWindow)[]> {
-    const results: (AnsweredWindow | FailedWindow)[] = []
-    const rest = targets.entries()
+  ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
+    const { metrics } = this.#parts
+    const chosen = nameOf(asked.windows)
+    const operation = {
+      tenant: asked.tenant,
+      actor: options.actor,
+      action: 'ask',
+      target: 'windows',
+      name: chosen,
+    } as const
     const work = async () => {
-      for (const [at, target] of rest) {
-        if (options.signal.aborted) return
-        const result = await this.#askOne(target, asked, options)
-        results[at] = result
-        options.onEvent(eventOf(result))
+      try {
+        const answer = await this.#ask(asked, options)
+        metrics.manyAsks.inc({ outcome: 'ok' })
+        return answer
+      } catch (thrown) {
+        metrics.manyAsks.inc({ outcome: toCwmError(thrown).code.toLowerCase() })
+        throw thrown
       }
     }
-    await Promise.all(Array.from({ length: Math.min(parallel, targets.length) }, work))
-    return results
+    return runAudited(this.#parts, operation, work, (answer) => ({ receipt: auditReceiptOf(answer) }))
   }
 
-  async #askOne(
-    { name }: Target,
-    asked: ManyQuestion,
-    { onEvent: _, ...options }: ManyOptions,
-  ): Promise<AnsweredWindow | FailedWindow> {
-    const { asker, admission } = this.#parts
+  async #ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
+    const { now } = this.#parts
+    const start = now()
+    if (asked.reduceModel !== undefined) requireModel(asked.policy, asked.reduceModel)
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(), Math.min(asked.deadlineMs ?? LONGEST_TIMER_MS, LONGEST_TIMER_MS))
+    const budget = asked.budgetTokens === undefined ? undefined : new TokenBudget(asked.budgetTokens)
     try {
-      const { text, usage, receipt } = await runInSlot(admission, asked, options.signal, () =>
-        asker.answer({ ...asked, window: name }, options),
-      )
-      return { window: name, answer: text, passage: null, usage, receipt }
-    } catch (thrown) {
-      return { window: name, error: toCwmError(thrown) }
+      const { targets, absent } = await this.#choose(asked, options)
+      const records = targets.flatMap(({ record }) => record ?? [])
+      const parallel = await parallelOf(this.#parts.fleet, asked, records, options)
+      options.onEvent({ type: 'started', windows: targets.length + absent.length, parallel })
+      for (const failed of absent) options.onEvent({ type: 'window_error', ...failed })
+      const run = new WindowsRun(this.#parts, asked, options, { deadline: deadline.signal, budget })
+      const results = await run.all(targets, parallel)
+      checkPresent(options.signal)
+      const answered = results.filter((result) => 'receipt' in result)
+      const answers = answered.map(({ model: _, ...answer }) => answer)
+      const failed = [...absent, ...results.filter((result) => 'error' in result)]
+      const { reduction, error, cost, notes } = await this.#reduce(asked, answered, options)
+      const ms = now() - start
+      const receipt = receiptOf({ answers, failed, parallel, ms, budget: budget?.receipt, reduction: cost, notes })
+      this.#count(receipt)
+      options.onEvent({ type: 'receipt', receipt })
+      return { answers, failed, reduction, reductionError: error, receipt }
+    } finally {
+      clearTimeout(timer)
     }
+  }
+
+  /** The windows to ask. With `select`, names that do not exist cannot be ranked, so they fail here. */
+  async #choose(
+    { tenant, windows, select, question }: ManyQuestion,
+    { signal }: ManyOptions,
+  ): Promise<{ readonly targets: readonly Target[]; readonly absent: readonly FailedWindow[] }> {
+    const { store, passages } = this.#parts
+    const targets = await findWindows(store, tenant, windows, signal)
+    if (select === undefined) return { targets, absent: [] }
+    const frozen = targets.flatMap(({ record }) => (record?.state === 'frozen' ? record : []))
+    const ranked = await passages.rank(tenant, frozen, question, select.text, signal)
+    const byName = new Map(frozen.map((record) => [record.name, record]))
+    const absent = targets
+      .filter(({ name }) => !byName.has(name))
+      .map(({ name, record }) => ({ window: name, error: notFrozen(name, record?.state) }))
+    return { targets: ranked.map(({ window }) => ({ name: window, record: byName.get(window) })), absent }
+  }
+
+  /** The windows' answers stand if it fails. */
+  async #reduce(asked: ManyQuestion, answered: readonly Answered[], options: ManyOptions): Promise<ReductionOutcome> {
+    if (asked.reduce === 'none') return notReduced
+    const { metrics } = this.#parts
+    const found = answered.flatMap(({ window, answer }) => (answer === null ? [] : { window, answer }))
+    const model = asked.reduceModel ?? commonest(answered.map((at) => at.model))
+    try {
+      const { reduction, cost, notes } = await reduceAnswers(this.#parts, asked, found, model, options)
+      metrics.askReductions.inc({ outcome: 'ok' })
+      metrics.askReductionTokens.inc(cost.promptTokens ?? 0)
+      options.onEvent({ type: 'reduction', ...reduction })
+      return { reduction, error: undefined, cost, notes }
+    } catch (thrown) {
+      checkPresent(options.signal)
+      const error = toCwmError(thrown)
+      if (error.code === 'INTERNAL') this.#parts.log.error({ err: error }, 'reduction failed')
+      metrics.askReductions.inc({ outcome: error.code.toLowerCase() })
+      options.onEvent({ type: 'reduction_error', error })
+      return { reduction: undefined, error, notes: [] }
+    }
+  }
+
+  #count({ answered, notFound, failed }: ManyReceipt): void {
+    const { manyAskWindows } = this.#parts.metrics
+    manyAskWindows.inc({ outcome: 'answered' }, answered)
+    manyAskWindows.inc({ outcome: 'not_found' }, notFound)
+    manyAskWindows.inc({ outcome: 'failed' }, failed)
   }
 }
 
-function eventOf(result: AnsweredWindow | FailedWindow): AskEvent {
-  return 'error' in result ? { type: 'window_error', ...result } : { type: 'window', ...result }
+function checkPresent(signal: AbortSignal): void {
+  if (signal.aborted) throw new CwmError('CLIENT_GONE', 'the client left before its question was answered')
+}
+
+/** The model of most answers; of equal ones, the first. Empty if there is no answer. */
+function commonest(models: readonly string[]): string {
+  const counts = new Map<string, number>()
+  for (const model of models) counts.set(model, (counts.get(model) ?? 0) + 1)
+  let [best, most] = ['', 0]
+  for (const [model, count] of counts) if (count > most) [best, most] = [model, count]
+  return best
+}
+
+function notFrozen(name: string, state: string | undefined): CwmError {
+  const options = { param: 'windows' }
+  if (state === undefined) return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name} under this key`, options)
+  return new CwmError('WINDOW_NOT_READY', `window ${name} is ${state}, so its passages cannot be ranked`, options)
+}
+
+/** For the audit log, which has no text of the question. */
+function nameOf(choice: WindowChoice): string {
+  if ('names' in choice) return `${choice.names.length} by name`
+  const conditions = [
+    choice.tag === undefined ? [] : [`tag ${choice.tag}`],
+    choice.search === undefined ? [] : ['search'],
+  ]
+  return conditions.flat().join(', ')
+}
+
+/** One entry for the whole question: one for each window would drive everything else out of the log. */
+function auditReceiptOf({ answers, failed, receipt }: ManyAnswer): Readonly<Record<string, string | number | null>> {
+  const names = [...answers, ...failed].map(({ window }) => window)
+  const more = names.length > MAX_AUDITED_NAMES ? `, and ${names.length - MAX_AUDITED_NAMES} more` : ''
+  return {
+    windows: `${names.slice(0, MAX_AUDITED_NAMES).join(', ')}${more}`,
+    answered: receipt.answered,
+    not_found: receipt.notFound,
+    failed: receipt.failed,
+    restored_tokens: receipt.restoredTokens,
+    computed_tokens: receipt.computedTokens,
+    completion_tokens: receipt.completionTokens,
+    reduction_tokens: receipt.reduction.promptTokens,
+  }
 }

@@ -58,6 +58,8 @@ export interface AskReceipt {
 
 export interface WindowAnswer {
   readonly text: string
+  /** The window's model, which gave the answer. */
+  readonly model: string
   readonly usage: Usage | undefined
   readonly receipt: AskReceipt
 }
@@ -67,7 +69,7 @@ export interface AskParts extends WindowParts {
 }
 
 /** Long enough for an answer with its reasons. */
-const DEFAULT_MAX_TOKENS = 1_024
+export const DEFAULT_MAX_TOKENS = 1_024
 /** Pairs of engine and model. */
 const MAX_KNOWN_ENGINES = 1_000
 
@@ -155,6 +157,7 @@ export class WindowAsker {
       warnings.push('template or tokenizer now give other ids than at the freeze: the KV does not fit')
     return {
       text,
+      model: base.record.model,
       usage: observed.usage,
       receipt: {
         window: base.record.name,

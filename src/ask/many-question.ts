@@ -1,8 +1,9 @@
 // A question to many windows, what is reported while it is answered, and what it comes to.
 
 import type { CwmError } from '../base/errors.ts'
-import type { Usage, WindowRecord } from '../base/records.ts'
+import type { Usage } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
+import type { Passage } from '../passages/passage-index.ts'
 import type { AskOptions, AskReceipt } from './ask-window.ts'
 import type { Question } from './branch.ts'
 
@@ -41,32 +42,13 @@ export interface ManyQuestion extends Question, Pick<Caller, 'tenant' | 'sharer'
   readonly conversation: readonly ConversationTurn[]
 }
 
-/** A quotation of a window. */
-export interface AnswerPassage {
-  readonly text: string
-  /** Index of the window's message that it is from. */
-  readonly message: number
-}
-
-/** Finds windows and quotations by their text. */
-export interface Passages {
-  rank(
-    tenant: string,
-    windows: readonly WindowRecord[],
-    query: string,
-    count: number,
-    signal: AbortSignal,
-  ): Promise<readonly { readonly window: string; readonly passage: AnswerPassage }[]>
-  passageOf(tenant: string, window: WindowRecord, query: string, signal: AbortSignal): Promise<AnswerPassage | null>
-}
-
 /** One window's answer. */
 export interface AnsweredWindow {
   readonly window: string
   /** Null: the window does not hold it (`NOT FOUND`). */
   readonly answer: string | null
   /** What the window says about it. Null if nothing fits, or the window is not indexed. */
-  readonly passage: AnswerPassage | null
+  readonly passage: Passage | null
   readonly usage: Usage | undefined
   readonly receipt: AskReceipt
 }

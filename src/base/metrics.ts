@@ -133,6 +133,20 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       'Prompt tokens of answered questions that were computed',
     ),
     passageWindows: counter('cwm_passage_windows_total', 'Windows whose text was added to the passage index'),
+    manyAsks: counter('cwm_many_asks_total', 'Questions to many windows, by outcome: ok, or an error code', [
+      'outcome',
+    ]),
+    manyAskWindows: counter(
+      'cwm_many_ask_windows_total',
+      'Windows of questions to many, by outcome: answered, not_found, failed',
+      ['outcome'],
+    ),
+    askReductions: counter(
+      'cwm_ask_reductions_total',
+      'Reductions of the answers of many windows, by outcome: ok, or an error code',
+      ['outcome'],
+    ),
+    askReductionTokens: counter('cwm_ask_reduction_prompt_tokens_total', 'Prompt tokens of reductions'),
     truncations: counter('cwm_truncated_answers_total', 'Answers cut by the context limit', ['dialect']),
     sizeChecks: plain.counters(
       'cwm_size_checks_total',

@@ -21,6 +21,8 @@ export function createServices(start: Start, storage: Storage, engines: Engines)
   const asker = new WindowAsker({ ...core.windowParts, windows: core.windows })
   const turns = createTurns(start, core)
   const { admission } = turns
-  const manyAsker = new ManyAsker({ ...core.windowParts, windows: core.windows, asker, admission })
+  const { windowParts, windows, passages } = core
+  const keepsKv = core.lmcache.configured
+  const manyAsker = new ManyAsker({ ...windowParts, windows, asker, admission, keepsKv, passages })
   return { ...core, ...turns, engineWatch: new EngineWatch({ ...core, metrics, log }), asker, manyAsker }
 }

@@ -99,3 +99,39 @@ describe('events', () => {
     expect(events[0]?.data).toEqual({ windows: 2, parallel: 1 })
   })
 })
+
+describe('selection by text', () => {
+  it('asks only the windows that fit best, and quotes the passage of the answer', async () => {
+    const { answers, receipt } = await askedMany(stack.url, {
+      question: 'What is the harbor of bo called?',
+      windows: { tag: 'law' },
+      select: { text: 1 },
+    })
+
+    expect(answers.map(({ window }) => window)).toEqual(['bo'])
+    expect(answers[0]?.passage?.text).toContain('Port-bo')
+    expect(receipt.windows).toBe(1)
+  })
+
+  it('among names leaves the absent one as an error', async () => {
+    const { answers, failed } = await askedMany(stack.url, {
+      question,
+      windows: { names: ['ada', 'nothing'] },
+      select: { text: 5 },
+    })
+
+    expect(answers.map(({ window }) => window)).toEqual(['ada'])
+    expect(failed).toMatchObject([{ window: 'nothing', error: { code: 'window_not_found' } }])
+  })
+
+  it('that fits no window is an answer without windows', async () => {
+    const { answers, failed, reduction } = await askedMany(stack.url, {
+      question: 'xylophone',
+      windows: { tag: 'law' },
+      select: { text: 5 },
+      reduce: 'best',
+    })
+
+    expect([answers, failed, reduction?.answer]).toEqual([[], [], null])
+  })
+})

@@ -1,9 +1,13 @@
 // Questions to many windows: making the windows, asking them, and reading the events.
 
 import type { ManyAnswerJson, ManyAskBody, ManyAskEvents } from '../../src/wire/many-asks.ts'
-import { ask, type Got } from './client.ts'
+import { ask, type Got, jsonOf } from './client.ts'
 import { prose } from './conversation.ts'
+import { until } from './deadline.ts'
+import { metricOf } from './departing-client.ts'
 import { rest } from './rest.ts'
+import type { Stack } from './stack.ts'
+import { pinsHeld } from './windows.ts'
 
 export interface AskEventSeen<K extends keyof ManyAskEvents = keyof ManyAskEvents> {
   readonly kind: K
@@ -40,3 +44,46 @@ export const streamedMany = (
     readonly onText?: (text: string) => void
   } = {},
 ): Promise<Got> => ask(url, '/cwm/v1/ask', { body, ...options })
+
+interface Leftovers {
+  readonly sessions: number
+  readonly pins: number
+  readonly slots: number
+  readonly queued: number
+  readonly windowsInUse: number
+  /** Requests that the engine works on. */
+  readonly engine: number
+}
+
+/** What questions could leave behind, apart from KV. */
+export async function leftovers({ url, sim }: Pick<Stack, 'url' | 'sim'>): Promise<Leftovers> {
+  const { data } = await rest<{ data: object[] }>(url, 'GET', '/sessions')
+  const { server_load: engine } = jsonOf<{ server_load: number }>(await ask(sim.engineUrl, '/load'))
+  return {
+    sessions: data.length,
+    pins: await pinsHeld(sim),
+    slots: await metricOf(url, 'cwm_slots_in_use'),
+    queued: await metricOf(url, 'cwm_requests_queued'),
+    windowsInUse: await metricOf(url, 'cwm_windows_in_use'),
+    engine,
+  }
+}
+
+/** Waits until everything that was in use is released again. */
+export const nothingLeft = (stack: Stack, before: Leftovers): Promise<unknown> =>
+  until('nothing is left of the question', async () => {
+    const now = await leftovers(stack)
+    return JSON.stringify(now) === JSON.stringify(before)
+  })
+
+/** The bodies of the questions, in the order in which they reached the engine. */
+export function questionsAt(sim: Stack['sim']): readonly {
+  readonly cache_salt: string
+  readonly messages: readonly { readonly role: string; readonly content: string }[]
+  readonly structured_outputs?: { readonly choice: readonly string[] }
+}[] {
+  return sim.requests
+    .all('engine')
+    .filter(({ path }) => path === '/v1/chat/completions')
+    .map(({ body }) => JSON.parse(body.toString()))
+}
