@@ -31,6 +31,7 @@ import { type EventHandlerParts, mountEvents } from './events.ts'
 import { showHealth, showLiveness, showReadiness } from './health-routes.ts'
 import { AnswerHolds, countAnswers } from './hold-answers.ts'
 import { callInProcess } from './in-process.ts'
+import { type LibraryHandlerParts, mountLibraries } from './library-handlers.ts'
 import { openApiText } from './openapi.ts'
 import { readBody, receiveBody } from './read-body.ts'
 import { ResponseScopes } from './response-scopes.ts'
@@ -42,6 +43,7 @@ export interface ApiParts
   extends Omit<WindowHandlerParts, 'holds'>,
     SessionHandlerParts,
     AskHandlerParts,
+    LibraryHandlerParts,
     AdminHandlerParts,
     EventHandlerParts {
   /** Answers a request of the Model Context Protocol. `rest` acts as its sender. */
@@ -133,6 +135,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   mountWindows(app, { ...parts, holds }, callerOf)
   mountSessions(app, parts, callerOf)
   mountAsks(app, parts, callerOf)
+  mountLibraries(app, parts, callerOf)
   mountAdmin(app, parts, callerOf)
   mountEvents(app, parts)
 

@@ -6,6 +6,7 @@ import type { JsonObject } from '../base/json.ts'
 import type { Audit } from '../journal/audit.ts'
 import type { EventLog } from '../journal/events.ts'
 import type { Timeline } from '../journal/timeline.ts'
+import type { Libraries } from '../libraries/libraries.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
@@ -27,6 +28,7 @@ export interface SessionHandlerParts {
   readonly audit: Pick<Audit, 'record' | 'settle'>
   readonly events: Pick<EventLog, 'settle'>
   readonly calls: Pick<RecentCalls, 'find'>
+  readonly libraries: Libraries
   readonly overrides: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
   readonly timeline: Pick<Timeline, 'forget' | 'bucketsOf'>
   readonly now: () => number
@@ -83,6 +85,8 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
 
   app.openapi(routes.eraseTenant, async (c) => {
     const { tenant, operation } = callerOf(c)
+    // First, so that no window is frozen for them any more.
+    await parts.libraries.forget(tenant)
     const erasure = await eraseTenant(parts, deletions, tenant, operation.actor)
     parts.overrides.forget(tenant)
     parts.timeline.forget(tenant)

@@ -16,6 +16,8 @@ const always: Rule = 'while handled'
 /** By method and path of the route: which slot a request with this body takes. */
 export const slotRules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['PUT /cwm/v1/windows/:name', always],
+  // The engine counts the parts. Their freezes take background slots.
+  ['PUT /cwm/v1/libraries/:name', always],
   ['POST /cwm/v1/windows/import', always],
   ['POST /cwm/v1/windows/:name/thaw', always],
   ['POST /cwm/v1/windows/:name/clone', always],
@@ -34,6 +36,7 @@ export const slotRules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
  */
 export const withoutSlot: ReadonlySet<string> = new Set([
   'DELETE /cwm/v1/windows/:name',
+  'DELETE /cwm/v1/libraries/:name',
   'DELETE /cwm/v1/sessions/:id',
   'DELETE /cwm/v1/tenants/me',
   'POST /cwm/v1/reload',

@@ -52,6 +52,8 @@ const table = {
   ASK_BUDGET_USED_UP: [422, 'invalid_request_error'],
   ASK_DEADLINE: [504, 'server_error'],
   PASSAGES_TOO_LARGE: [422, 'invalid_request_error'],
+  LIBRARY_NOT_FOUND: [404, 'not_found_error'],
+  LIBRARY_CHANGED: [409, 'conflict_error'],
   PIN_BUDGET_FULL: [403, 'quota_exceeded_error'],
   INVALID_IMPORT: [400, 'invalid_request_error'],
   INVALID_SETTINGS: [422, 'invalid_request_error'],

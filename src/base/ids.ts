@@ -24,6 +24,14 @@ const WINDOW_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 export const sessionIdRule = 'a letter or digit, then up to 127 letters, digits and ._:-'
 export const windowNameRule = 'a letter or digit, then up to 127 letters, digits and ._-'
 
+/** Short enough for `library:NAME` to be a tag, and for windows to be named after it. */
+const LIBRARY_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,47}$/
+export const libraryNameRule = 'a letter or digit, then up to 47 letters, digits and ._-'
+
+export function isLibraryName(text: string): boolean {
+  return LIBRARY_NAME.test(text)
+}
+
 export function isSessionId(text: string): boolean {
   return SESSION_ID.test(text)
 }

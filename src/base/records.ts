@@ -341,8 +341,10 @@ export interface AuditEntry {
     | 'reload'
     | 'drain'
     | 'resume'
-  /** `window`, `session`, `tenant`, `settings` or `engine`, and its name; or `windows`, and how they were chosen. */
-  readonly target: 'window' | 'windows' | 'session' | 'tenant' | 'settings' | 'engine'
+  /**
+   * `window`, `library`, `session`, `tenant`, `settings` or `engine`, and its name; or `windows`, and how they were chosen.
+   */
+  readonly target: 'window' | 'windows' | 'library' | 'session' | 'tenant' | 'settings' | 'engine'
   readonly name: string
   /** `ok`, or an error code. */
   readonly outcome: string

@@ -100,7 +100,7 @@ function openDoor({ settings, metrics }: Start, { callers }: Services, { proxy, 
 /** Starts the background tasks. Returns the function that shuts everything down. */
 function run(start: Start, services: Services, faces: Faces, server: RunningServer): App['close'] {
   const { settings, closers, log } = start
-  const { fleet, events, freezes, windows, admission, freezeSlots, deleteSlots } = services
+  const { fleet, events, freezes, windows, libraries, admission, freezeSlots, deleteSlots } = services
   const stopping = new AbortController()
   const tasks = startTasks(start, services, stopping.signal)
   return async () => {
@@ -117,8 +117,9 @@ function run(start: Start, services: Services, faces: Faces, server: RunningServ
         events.closeSubscriptions()
         faces.mcp.close()
         stopping.abort()
+        void libraries.stop()
       },
-      settle: () => Promise.all([...tasks, freezes.settle(), windows.settle()]),
+      settle: () => Promise.all([...tasks, freezes.settle(), windows.settle(), libraries.stop()]),
       log,
     })
     await closers.closeAll()

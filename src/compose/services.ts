@@ -2,9 +2,11 @@
 
 import { ManyAsker } from '../ask/ask-many.ts'
 import { WindowAsker } from '../ask/ask-window.ts'
+import type { Libraries } from '../libraries/libraries.ts'
 import { type Core, createCore } from './core.ts'
 import { EngineWatch } from './engine-watch.ts'
 import type { Engines } from './engines.ts'
+import { createLibraries } from './libraries.ts'
 import type { Start } from './start.ts'
 import type { Storage } from './storage.ts'
 import { createTurns, type Turns } from './turns.ts'
@@ -13,6 +15,7 @@ export interface Services extends Core, Turns {
   readonly engineWatch: EngineWatch
   readonly asker: WindowAsker
   readonly manyAsker: ManyAsker
+  readonly libraries: Libraries
 }
 
 export function createServices(start: Start, storage: Storage, engines: Engines): Services {
@@ -24,5 +27,6 @@ export function createServices(start: Start, storage: Storage, engines: Engines)
   const { windowParts, windows, passages } = core
   const keepsKv = core.lmcache.configured
   const manyAsker = new ManyAsker({ ...windowParts, windows, asker, admission, keepsKv, passages })
-  return { ...core, ...turns, engineWatch: new EngineWatch({ ...core, metrics, log }), asker, manyAsker }
+  const engineWatch = new EngineWatch({ ...core, metrics, log })
+  return { ...core, ...turns, engineWatch, asker, manyAsker, libraries: createLibraries(start, core) }
 }

@@ -1,5 +1,5 @@
-// Background tasks of a running cwm: follow its engines and keep idle ones awake, finish interrupted freezes, carry out deletions, end idle
-// sessions, re-encrypt rows.
+// Background tasks of a running cwm: follow its engines and keep idle ones awake, finish interrupted freezes, carry out deletions, continue
+// libraries, end idle sessions, re-encrypt rows.
 
 import { endIdleSessions } from '../windows/idle-sessions.ts'
 import { KeepAwake } from '../windows/keep-awake.ts'
@@ -13,13 +13,15 @@ const DROPPED_PER_SWEEP = 10_000
 /** Long, because each run scans a Redis store, and only a proxy that still uses the previous key can have added anything since the last one. */
 const RESEAL_INTERVAL_MS = 600_000
 const RESEALED_AT_ONCE = 100
+/** How soon a library is continued whose proxy has stopped, beside the half minute until its lease expires. */
+const LIBRARIES_INTERVAL_MS = 15_000
 /** Only a fallback: the store usually notifies other proxies of a drain at once. */
 const DRAINS_INTERVAL_MS = 5_000
 
 /** Starts the tasks. They run until the signal aborts; each promise resolves when the last run of its task has finished. */
 export function startTasks(start: Start, services: Services, signal: AbortSignal): Promise<void>[] {
   const { settings, live, log, now } = start
-  const { store, sessions, deletions, windows, windowParts } = services
+  const { store, sessions, deletions, windows, windowParts, libraries } = services
   const reconciler = new Reconciler(windowParts, windows, () => live.current.upstream_api_key)
   const sweep = async () => {
     await sessions.sweep()
@@ -34,6 +36,7 @@ export function startTasks(start: Start, services: Services, signal: AbortSignal
     ...engineTasks(settings.dns_interval_ms, services, signal, log),
     every({ intervalMs: settings.reconcile_interval_ms, atOnce: true, run: (s) => reconciler.run(s) }, signal, log),
     every({ intervalMs: settings.deletion_retry_ms, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
+    every({ intervalMs: LIBRARIES_INTERVAL_MS, atOnce: true, run: () => libraries.run() }, signal, log),
     every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
     every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
     ...keepAwake(start, services, signal),

@@ -8,15 +8,19 @@ import type { EventLog } from '../journal/events.ts'
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
 
-export interface Erasure {
-  readonly windows: number
-  readonly sessions: number
+/** What several deletions proved together. */
+export interface DeletionSum {
   readonly deletedChunks: number
   /** Null if some are unknown. */
   readonly residualChunks: number | null
   readonly lineagesRetired: number
   /** Ids of deletions that are retried in the background; query their status with these. */
   readonly open: readonly string[]
+}
+
+export interface Erasure extends DeletionSum {
+  readonly windows: number
+  readonly sessions: number
   readonly ms: number
 }
 
@@ -67,7 +71,7 @@ export async function eraseTenant(
   return {
     sessions,
     windows,
-    ...sumOf([...orders.filter((order) => !kept.includes(order)), ...rest, ...requests]),
+    ...sumOfDeletions([...orders.filter((order) => !kept.includes(order)), ...rest, ...requests]),
     ms: now() - start,
   }
 }
@@ -92,7 +96,7 @@ async function deleteAll(
   }
 }
 
-function sumOf(orders: readonly DeletionRecord[]) {
+export function sumOfDeletions(orders: readonly DeletionRecord[]): DeletionSum {
   const residues = orders.map(({ receipt }) => receipt?.residualChunks ?? null)
   const retired = orders.filter(({ receipt }) => receipt?.lineageRetired === true).map(({ lineage }) => lineage)
   return {

@@ -17,6 +17,7 @@ export const leaseKeys = {
   window: (id: string) => `window ${id}`,
   deletion: (id: string) => `deletion ${id}`,
   name: (tenant: string, name: string) => `name ${JSON.stringify([tenant, name])}`,
+  library: (tenant: string, name: string) => `library ${JSON.stringify([tenant, name])}`,
   awake: (engine: string) => `awake ${engine}`,
   cut: (tenant: string, sessionId: string, digest: string) => `cut ${JSON.stringify([tenant, sessionId, digest])}`,
 }

@@ -30,7 +30,7 @@ export const auditEntrySchema = z
       'drain',
       'resume',
     ]),
-    target: z.enum(['window', 'windows', 'session', 'tenant', 'settings', 'engine']),
+    target: z.enum(['window', 'windows', 'library', 'session', 'tenant', 'settings', 'engine']),
     name: z.string(),
     outcome: z.string().describe('`ok`, `failed`, or an error code'),
     count: z

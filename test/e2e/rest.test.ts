@@ -45,6 +45,7 @@ describe('the OpenAPI document', () => {
     expect(document.openapi).toMatch(/^3\.1/)
     expect(document.info.version).toMatch(/^\d+\.\d+\.\d+/)
     expect(listed.sort()).toEqual([
+      'delete /cwm/v1/libraries/{name}',
       'delete /cwm/v1/sessions/{id}',
       'delete /cwm/v1/tenants/me',
       'delete /cwm/v1/windows/{name}',
@@ -56,6 +57,8 @@ describe('the OpenAPI document', () => {
       'get /cwm/v1/engines',
       'get /cwm/v1/events',
       'get /cwm/v1/health',
+      'get /cwm/v1/libraries',
+      'get /cwm/v1/libraries/{name}',
       'get /cwm/v1/sessions',
       'get /cwm/v1/sessions/{id}',
       'get /cwm/v1/tenants',
@@ -76,6 +79,7 @@ describe('the OpenAPI document', () => {
       'post /cwm/v1/windows/{name}/ask',
       'post /cwm/v1/windows/{name}/clone',
       'post /cwm/v1/windows/{name}/thaw',
+      'put /cwm/v1/libraries/{name}',
       'put /cwm/v1/tenants/me/near-limit',
       'put /cwm/v1/windows/{name}',
     ])

@@ -1,0 +1,211 @@
+// Makes a library of texts: cuts them, checks that there is room for all new windows, and stores the build that freezes them.
+
+import { CwmError } from '../base/errors.ts'
+import { isLibraryName, libraryNameRule, randomId } from '../base/ids.ts'
+import type { LibraryManifest, LibraryPart, LibraryRecord } from '../base/library-records.ts'
+import type { Prompt } from '../base/records.ts'
+import { requireModel, type TenantPolicy } from '../base/tenants.ts'
+import type { CallOptions } from '../engines/engine.ts'
+import { outputReserve } from '../limits/output-reserve.ts'
+import { bytesOf } from '../windows/checksum.ts'
+import { sortedTags } from '../windows/new-window.ts'
+import type { OperationOptions } from '../windows/operation-audit.ts'
+import { beingDeleted, libraryChanged } from './delete-library.ts'
+import { inParallel } from './in-parallel.ts'
+import { withBuild } from './library-changes.ts'
+import { checkRoom } from './library-quota.ts'
+import type { CutPart, GivenText } from './part-cutter.ts'
+import { partName, partPrompt, textOfPart } from './part-prompt.ts'
+import type { LibraryParts } from './parts.ts'
+
+export interface LibraryRequest {
+  readonly tenant: string
+  readonly policy: TenantPolicy
+  readonly name: string
+  readonly model: string
+  readonly texts: readonly GivenText[]
+  /** Undefined: `DEFAULT_TOKENS`, or what the context limit allows. */
+  readonly tokensPerWindow: number | undefined
+  readonly tags: readonly string[]
+}
+
+/** A window that a library is to have. */
+interface NewPart extends LibraryPart {
+  readonly prompt: Prompt
+}
+
+/** Long enough for a chapter's section, short enough that an answer's source is a page or two. */
+const DEFAULT_TOKENS = 4_096
+/** A chunk of LMCache: less than one is not restored. See docs/engine-behavior.md#whole-chunks. */
+export const MIN_TOKENS = 256
+export const MAX_TEXTS = 1_000
+export const MAX_CHARACTERS = 16 * 1024 * 1024
+/** A record lists all of them. */
+const MAX_PARTS = 4_000
+const MAX_LIBRARIES = 1_000
+const READS_AT_ONCE = 8
+
+/**
+ * Returns the record with the new build; without one if nothing changes. Throws `INVALID_FIELD`, `FORBIDDEN_MODEL`, `QUOTA_EXCEEDED`,
+ * `PIN_BUDGET_FULL`, `LIBRARY_CHANGED`, what the engine throws while texts are cut, and what the store throws. Nothing is stored then.
+ */
+export async function putTexts(
+  parts: LibraryParts,
+  request: LibraryRequest,
+  options: OperationOptions,
+): Promise<LibraryRecord> {
+  const { store, now } = parts
+  const { tenant, name } = request
+  checkTexts(request)
+  const tokensPerWindow = await windowSize(parts, request, options)
+  const before = await store.getLibrary(tenant, name)
+  if (before?.deleted === true) throw beingDeleted(name)
+  await checkCount(parts, request, before)
+  const cut = await cutAll(parts, request, tokensPerWindow, before, options)
+  const manifest: LibraryManifest = {
+    model: request.model,
+    tokensPerWindow,
+    titles: request.texts.map(({ title }) => title),
+    parts: cut.map(({ window, tokens, text }) => ({ window, tokens, text })),
+    tags: sortedTags(request.tags),
+  }
+  const missing = await missingParts(parts, tenant, cut, before)
+  if (before !== undefined && isSame(before, manifest, missing)) return before
+  checkRoom(request.policy, await store.usageOf(tenant), sizeOf(missing), parts.kv.expects.pin)
+  const build = { id: randomId(), manifest, actor: options.actor, startedAt: now() }
+  const record = withBuild(before, request, build)
+  const pending = missing.map(({ window, prompt }) => ({ window, prompt }))
+  if (!(await store.putLibrary(record, pending))) throw libraryChanged(name)
+  return record
+}
+
+function checkTexts({ name, model, policy, texts }: LibraryRequest): void {
+  if (!isLibraryName(name)) throw invalid('name', `must be ${libraryNameRule}`)
+  requireModel(policy, model)
+  if (texts.length > MAX_TEXTS) throw invalid('texts', `${texts.length} texts; at most ${MAX_TEXTS} are allowed`)
+  const characters = texts.reduce((sum, { text }) => sum + text.length, 0)
+  if (characters > MAX_CHARACTERS) {
+    throw invalid('texts', `${characters} characters; at most ${MAX_CHARACTERS} are allowed: use several libraries`)
+  }
+  const empty = texts.findIndex(({ text }) => text.trim() === '')
+  if (empty >= 0) throw invalid(`texts.${empty}.text`, 'the text is empty')
+}
+
+/** The most tokens of a window. The context limit leaves room for a question and its answer. */
+async function windowSize(
+  { fleet }: LibraryParts,
+  { model, tokensPerWindow }: LibraryRequest,
+  { apiKey }: CallOptions,
+): Promise<number> {
+  const { models } = await fleet.pick({ model })
+  const found = await models.find(model, apiKey)
+  if (found === undefined) throw invalid('model', `the engine lists no model ${model}`)
+  const limit = found.contextLimit ?? found.limit
+  const most = limit === undefined ? Number.POSITIVE_INFINITY : limit - 2 * outputReserve(undefined, limit)
+  if (tokensPerWindow !== undefined && tokensPerWindow > most) {
+    throw invalid(
+      'tokens_per_window',
+      `${tokensPerWindow} is too large: the context limit of ${model} is ${limit} tokens, and a question and its answer need room; at most ${most} are allowed`,
+    )
+  }
+  return tokensPerWindow ?? Math.min(DEFAULT_TOKENS, most)
+}
+
+async function checkCount(
+  { store }: LibraryParts,
+  { tenant }: LibraryRequest,
+  before: LibraryRecord | undefined,
+): Promise<void> {
+  if (before !== undefined || (await store.countLibraries(tenant)) < MAX_LIBRARIES) return
+  throw new CwmError('QUOTA_EXCEEDED', `this tenant has ${MAX_LIBRARIES} libraries, which is the limit; delete some`, {
+    param: 'name',
+  })
+}
+
+/** The parts of all texts. Those of the library so far stay where the text is unchanged. */
+async function cutAll(
+  parts: LibraryParts,
+  request: LibraryRequest,
+  tokensPerWindow: number,
+  before: LibraryRecord | undefined,
+  options: CallOptions,
+): Promise<NewPart[]> {
+  const { model, name, texts } = request
+  const all: NewPart[] = []
+  const keptOf = await readKept(parts, request, tokensPerWindow, before)
+  for (const [text, given] of texts.entries()) {
+    const kept = keptOf.get(given.title) ?? []
+    for (const part of await parts.cutter.cut(given, { model, tokensPerWindow, kept }, options)) {
+      // Blank lines alone need no window. They are still part of the text, so they do not change how it is cut.
+      if (part.text.trim() === '') continue
+      const prompt = partPrompt(model, given.title, part.text)
+      all.push({ window: partName(name, prompt, parts.nameKey), tokens: part.tokens, text, prompt })
+    }
+    if (all.length > MAX_PARTS) throw tooManyParts(tokensPerWindow)
+  }
+  return all
+}
+
+/** The parts of the library so far, by the title of their text, if its windows are cut by the same rules. */
+async function readKept(
+  { store }: LibraryParts,
+  { tenant, model }: LibraryRequest,
+  tokensPerWindow: number,
+  before: LibraryRecord | undefined,
+): Promise<ReadonlyMap<string, readonly CutPart[]>> {
+  const kept = new Map<string, CutPart[]>()
+  const manifest = before?.manifest
+  if (manifest?.model !== model || manifest.tokensPerWindow !== tokensPerWindow) return kept
+  const contents = await inParallel(manifest.parts, READS_AT_ONCE, async ({ window }) => {
+    const record = await store.getWindow(tenant, window)
+    return record && (await store.getWindowContent(tenant, window, record.id))
+  })
+  for (const [n, { text, tokens }] of manifest.parts.entries()) {
+    const title = manifest.titles[text] ?? ''
+    const prompt = contents[n]?.prompt
+    const partText = prompt && textOfPart(prompt, title)
+    if (partText !== undefined) kept.set(title, [...(kept.get(title) ?? []), { text: partText, tokens }])
+  }
+  return kept
+}
+
+/** Those that are not frozen yet, each once. A window that is about to be deleted counts as missing. */
+async function missingParts(
+  { store }: LibraryParts,
+  tenant: string,
+  cut: readonly NewPart[],
+  before: LibraryRecord | undefined,
+): Promise<readonly NewPart[]> {
+  const stale = new Set(before?.stale)
+  const distinct = [...new Map(cut.map((part) => [part.window, part])).values()]
+  const missing = await inParallel(distinct, READS_AT_ONCE, async (part) => {
+    const record = stale.has(part.window) ? undefined : await store.getWindow(tenant, part.window)
+    return record?.state === 'frozen' ? [] : [part]
+  })
+  return missing.flat()
+}
+
+/** Whether the library already is, or is becoming, what was asked for. */
+function isSame(before: LibraryRecord, manifest: LibraryManifest, missing: readonly NewPart[]): boolean {
+  const { build } = before
+  const isEqual = (other: LibraryManifest | undefined) => JSON.stringify(other) === JSON.stringify(manifest)
+  if (build !== undefined) return build.failure === undefined && isEqual(build.manifest)
+  return missing.length === 0 && isEqual(before.manifest)
+}
+
+function sizeOf(missing: readonly NewPart[]) {
+  const tokens = missing.reduce((sum, part) => sum + part.tokens, 0)
+  const prompts = missing.reduce((sum, { prompt }) => sum + bytesOf({ prompt, tokenIds: new Uint32Array() }), 0)
+  return { windows: missing.length, tokens, bytes: prompts + tokens * Uint32Array.BYTES_PER_ELEMENT }
+}
+
+function invalid(param: string, message: string): CwmError {
+  return new CwmError('INVALID_FIELD', `${param}: ${message}`, { param })
+}
+
+function tooManyParts(tokensPerWindow: number): CwmError {
+  return invalid(
+    'texts',
+    `more than ${MAX_PARTS} windows of ${tokensPerWindow} tokens; raise tokens_per_window or use several libraries`,
+  )
+}

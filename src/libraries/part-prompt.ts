@@ -1,0 +1,45 @@
+// A part of a library as a window: its messages and its name.
+
+import { createHmac } from 'node:crypto'
+import { isObject } from '../base/json.ts'
+import type { Prompt } from '../base/records.ts'
+
+/** A question is the next message of the user, and some chat templates reject two of these in a row: docs/engine-behavior.md#alternating-roles. */
+const REPLY = 'I have read this text.'
+const DIGEST_LENGTH = 22
+
+/** Every window of a library has it, once all of them are frozen. */
+export function libraryTag(library: string): string {
+  return `library:${library}`
+}
+
+/** `title`: empty if the text has none. */
+export function partPrompt(model: string, title: string, text: string): Prompt {
+  const messages = [
+    { role: 'user', content: `${headOf(title)}${text}` },
+    { role: 'assistant', content: REPLY },
+  ]
+  return { dialect: 'chat', model, messages, shaping: {} }
+}
+
+/** The text of a part with this title; undefined if the prompt is not such a part. */
+export function textOfPart({ messages: [first] }: Prompt, title: string): string | undefined {
+  const content = isObject(first) ? first.content : undefined
+  const head = headOf(title)
+  return typeof content === 'string' && content.startsWith(head) ? content.slice(head.length) : undefined
+}
+
+/**
+ * The same for the same content. Names are logged, so the digest has a key: without it, nobody can learn from a name whether a library has a
+ * text that they know.
+ */
+export function partName(library: string, { model, messages }: Prompt, key: Uint8Array): string {
+  const digest = createHmac('sha256', key)
+    .update(JSON.stringify([library, model, messages]))
+    .digest('base64url')
+  return `lib.${library}.${digest.slice(0, DIGEST_LENGTH)}`
+}
+
+function headOf(title: string): string {
+  return title === '' ? '' : `From "${title}":\n\n`
+}

@@ -1,0 +1,34 @@
+// The dependencies of libraries/. compose/services.ts supplies them.
+
+import type { BackgroundSlots } from '../admission/background.ts'
+import type { Now } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import type { TenantPolicy } from '../base/tenants.ts'
+import type { EngineFleet } from '../engines/fleet.ts'
+import type { KvBackend } from '../kv/kv.ts'
+import type { Store } from '../store/store.ts'
+import type { Deletions } from '../windows/deletions.ts'
+import type { OperationLogs } from '../windows/operation-audit.ts'
+import type { Windows } from '../windows/windows.ts'
+import type { PartCutter } from './part-cutter.ts'
+
+export interface LibraryParts extends OperationLogs {
+  readonly store: Store
+  readonly fleet: EngineFleet
+  readonly kv: Pick<KvBackend, 'expects'>
+  readonly windows: Windows
+  readonly deletions: Pick<Deletions, 'deleteWindow'>
+  readonly freezeSlots: Pick<BackgroundSlots, 'run'>
+  readonly cutter: Pick<PartCutter, 'cut'>
+  readonly policyOf: (tenant: string) => TenantPolicy
+  readonly log: Logger
+  readonly now: Now
+  /** Of the digests in the names of windows. */
+  readonly nameKey: Uint8Array
+  /** The upstream's own key, for builds that go on without the client that started them. */
+  readonly apiKey: () => string | undefined
+  /** Before a failed window is frozen again, milliseconds; three times as long before each further attempt. */
+  readonly retryMs: number
+  /** How long a window that is being frozen already is waited for, milliseconds. */
+  readonly settleMs: number
+}

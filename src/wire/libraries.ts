@@ -1,0 +1,97 @@
+// Libraries: the request that makes one, what it is and how far it is, and the receipt of its delete.
+
+import { z } from 'zod'
+import { pageQuery } from './lists.ts'
+import { count, time } from './scalars.ts'
+import { labelsSchema } from './windows.ts'
+
+export const textFormats = ['markdown', 'plain'] as const
+export const libraryStates = ['building', 'ready', 'failed'] as const
+
+const textSchema = z.strictObject({
+  title: z
+    .string()
+    .regex(/^[^\r\n]{1,200}$/, 'must be 1 to 200 characters in one line')
+    .optional()
+    .describe('Comes before each part of the text. Give each text a different one'),
+  text: z.string().min(1),
+  format: z.enum(textFormats).default('markdown').describe('`plain`: a line that begins with # is no heading'),
+})
+
+export const libraryBody = z.strictObject({
+  model: z.string().min(1),
+  texts: z.array(textSchema).min(1).describe('All texts of the library: those that it had before are replaced'),
+  tokens_per_window: z
+    .int()
+    .min(256)
+    .optional()
+    .describe('Most tokens of a window. Default: 4096, or what the context limit leaves beside question and answer'),
+  tags: labelsSchema.shape.tags.describe('Tags of the windows beside `library:NAME`'),
+})
+
+export const showLibraryQuery = z.object({
+  wait_ms: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(60_000)
+    .default(0)
+    .describe('How long to wait while it is being built, milliseconds'),
+})
+
+export const libraryListQuery = pageQuery.extend({
+  limit: z.coerce.number().int().min(1).max(100).default(20).describe('Items per page'),
+})
+
+const buildSchema = z.object({
+  done: count.describe('Windows of the build that are frozen'),
+  total: count,
+  started_at: time,
+  failure: z
+    .object({
+      window: z.string(),
+      reason: z.string(),
+      next: z.string().describe('What to do'),
+    })
+    .nullable(),
+})
+
+export const librarySchema = z
+  .object({
+    name: z.string(),
+    tag: z.string().describe('All of its windows have it: ask them by this tag'),
+    state: z
+      .enum(libraryStates)
+      .describe('`building`: see `build`. `failed`: the last build was given up; the windows of the one before stay'),
+    model: z.string(),
+    tokens_per_window: count,
+    windows: count.describe('Windows that can be asked now; while it is being built, those of its previous texts'),
+    tokens: count.describe('Of these windows'),
+    texts: z.array(z.object({ title: z.string().nullable(), windows: count, tokens: count })),
+    build: buildSchema.nullable().describe('A build that is not done'),
+    created_at: time,
+    changed_at: time,
+    parts: z
+      .array(z.object({ window: z.string(), title: z.string().nullable(), tokens: count }))
+      .optional()
+      .describe('The windows in the order of the texts. Only where one library is shown'),
+  })
+  .meta({ id: 'Library' })
+
+export const libraryDeletionSchema = z
+  .object({
+    name: z.string(),
+    windows: count.describe('Windows that were deleted'),
+    windows_left: count.describe('Windows that were still being frozen; they are deleted in the background'),
+    deleted_chunks: count,
+    residual_chunks: count.nullable().describe('Chunks still present; null if unknown'),
+    lineages_retired: count,
+    open: z.array(z.string()).describe('Ids of deletes that are retried in the background'),
+    engine: z.literal('until_evicted'),
+    ms: z.number(),
+  })
+  .meta({ id: 'LibraryDeletion' })
+
+export type LibraryBody = z.input<typeof libraryBody>
+export type LibraryJson = z.infer<typeof librarySchema>
+export type LibraryDeletionJson = z.infer<typeof libraryDeletionSchema>
