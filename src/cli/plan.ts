@@ -4,9 +4,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { CwmError } from '../base/errors.ts'
-import { parseJson } from '../base/json.ts'
 import { kvShapeOf } from '../plan/kv-shape.ts'
 import { planOf, type TokenBytes, tokenBytesOf } from '../plan/plan.ts'
+import { parseConfig } from '../plan/read-config.ts'
 import type { WindowJson } from '../wire/windows.ts'
 import { type CommandContext, type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { positive } from './client/lists.ts'
@@ -91,7 +91,7 @@ function sourceOf(options: PlanFlags, context: CommandContext): Promise<Source &
 
 async function ofFile(path: string, { context, tp, dtype, kvCacheDtype }: PlanFlags) {
   if (context === undefined) throw new UsageError('--context is missing: tokens of a session or window')
-  const shape = kvShapeOf(parseJson(await read(path)) ?? null, { dtype, kvCacheDtype })
+  const shape = kvShapeOf(parseConfig(await read(path)), { dtype, kvCacheDtype })
   const { full, sliding, state } = shape.layers
   const withKv =
     state === 0 ? `${full + sliding} layers` : `${full + sliding} of ${full + sliding + state} layers with KV`

@@ -1,9 +1,11 @@
 // Bytes of KV per token of published models. The fields are those of their config.json, as in ai-dynamo/aiconfigurator
 // (aic-core/src/aiconfigurator_core/model_configs, commit 095f58a) unless a comment names another source.
 
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../base/json.ts'
 import { kvShapeOf } from './kv-shape.ts'
+import { parseConfig } from './read-config.ts'
 
 const llama8b = {
   model_type: 'llama',
@@ -25,6 +27,12 @@ const gptOss20b = {
   num_hidden_layers: 24,
   num_key_value_heads: 8,
   sliding_window: 128,
+}
+
+/** The size of the first placement that the real coordinator recorded. */
+function recordedChunkBytes(): number {
+  const recorded = readFileSync(new URL('../../test/recorded/lmcache-coordinator.json', import.meta.url), 'utf8')
+  return Number(/"size_bytes": *(\d+)/.exec(recorded)?.[1])
 }
 
 describe('kvShapeOf', () => {
@@ -165,6 +173,22 @@ describe('kvShapeOf', () => {
       6_144,
       0,
     ],
+    [
+      // The first seven of Nemotron-3.5-Lightning's 52 layers.
+      'a list of blocks instead of layer types',
+      {
+        model_type: 'nemotron_h',
+        dtype: 'bfloat16',
+        head_dim: 128,
+        hidden_size: 2688,
+        layers_block_type: ['mamba', 'moe', 'mamba', 'moe', 'mamba', 'attention', 'moe'],
+        mamba_num_heads: 64,
+        num_attention_heads: 32,
+        num_key_value_heads: 2,
+      },
+      1_024,
+      0,
+    ],
   ])('%s', (_, config, full, sliding) => {
     const shape = kvShapeOf(config)
 
@@ -175,6 +199,42 @@ describe('kvShapeOf', () => {
     expect(kvShapeOf(llama8b, { kvCacheDtype: 'fp8' }).fullBytesPerToken).toBe(65_536)
     expect(kvShapeOf(llama8b, { dtype: 'float32' }).fullBytesPerToken).toBe(262_144)
     expect(kvShapeOf(llama8b, { dtype: 'auto', kvCacheDtype: 'auto' }).dtype).toBe('bfloat16')
+  })
+
+  // MiniMax-M2.5-NVFP4 and others of NVIDIA, in the same folder.
+  it('follows a checkpoint of ModelOpt that asks for 8-bit KV, and only such a one', () => {
+    const scheme = { kv_cache_scheme: { dynamic: false, num_bits: 8, type: 'float' } }
+    const modelopt = { ...llama8b, quantization_config: { quant_method: 'modelopt', ...scheme } }
+
+    expect(kvShapeOf(modelopt)).toMatchObject({ dtype: 'fp8', fullBytesPerToken: 65_536 })
+    expect(kvShapeOf(modelopt, { kvCacheDtype: 'bfloat16' }).dtype).toBe('bfloat16')
+    expect(
+      kvShapeOf({ ...llama8b, quantization_config: { quant_method: 'compressed-tensors', ...scheme } }),
+    ).toMatchObject({
+      dtype: 'bfloat16',
+      notes: [expect.stringContaining('set --kv-cache-dtype fp8')],
+    })
+  })
+
+  // The model of scripts/engine, and the size_bytes that LMCache's directory recorded for its chunks of 256 tokens.
+  it('agrees with what the real LMCache stored for a chunk', () => {
+    const tiny = {
+      ...llama8b,
+      hidden_size: 256,
+      head_dim: 64,
+      num_attention_heads: 4,
+      num_hidden_layers: 4,
+      num_key_value_heads: 4,
+    }
+
+    expect(256 * kvShapeOf(tiny, { dtype: 'float32' }).fullBytesPerToken).toBe(recordedChunkBytes())
+  })
+
+  it('reads files with Infinity and NaN, which Python writes', () => {
+    const text = `{"time_step_limit": [0.0, Infinity], "x": NaN, "note": "Infinity, and beyond"}`
+
+    expect(parseConfig(text)).toEqual({ time_step_limit: [0, null], x: null, note: 'Infinity, and beyond' })
+    expect(() => parseConfig('{')).toThrow(expect.objectContaining({ code: 'INVALID_FIELD' }))
   })
 
   it('says what it assumed', () => {
@@ -207,9 +267,19 @@ describe('kvShapeOf', () => {
     ['no layers', { model_type: 'x', hidden_size: 10, num_attention_heads: 2 }, 'num_hidden_layers'],
     ['no heads', { ...llama8b, num_attention_heads: null }, 'num_attention_heads'],
     ['heads that are no number', { ...llama8b, num_key_value_heads: 'eight' }, 'num_key_value_heads'],
+    ['sparse attention', { ...llama8b, sparse_attention_config: {} }, 'sparse_attention_config'],
+    [
+      'a 4-bit cache',
+      {
+        ...llama8b,
+        quantization_config: { quant_method: 'modelopt', kv_cache_scheme: { num_bits: 4, type: 'float' } },
+      },
+      'quantization_config',
+    ],
     ['a sparse-attention index', { ...llama8b, index_head_dim: 128 }, 'index_head_dim'],
     ['a compressed cache', { ...llama8b, compress_ratios: [0, 4] }, 'compress_ratios'],
     ['a latent cache without its rotary part', { ...llama8b, kv_lora_rank: 512 }, 'qk_rope_head_dim'],
+    ['Mamba heads in layers that nothing tells apart', { ...llama8b, mamba_num_heads: 64 }, 'mamba_num_heads'],
     ['an unknown type of layer', { ...llama8b, layer_types: Array(32).fill('hyena') }, 'layer_types'],
     ['a list of another length', { ...llama8b, layer_types: ['full_attention'] }, 'layer_types'],
     ['a head size that is nowhere', { ...llama8b, hidden_size: 4100 }, 'head_dim'],

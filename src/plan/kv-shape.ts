@@ -1,8 +1,8 @@
 // Bytes of KV per token, from a model's config.json: heads, head sizes, layers and data type. Layouts that it does not know are refused by
 // the name of their field, because a wrong number would look like a right one.
 
-import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { elementBytes, kvDtypeOf, type ShapeOptions } from './kv-dtype.ts'
 import { type LayerKind, layersOf, slidingWindowOf } from './layers.ts'
 import { countOf, languageModelOf, refuse, requireCount } from './read-config.ts'
 
@@ -24,24 +24,6 @@ export interface KvShape {
   readonly notes: readonly string[]
 }
 
-export interface ShapeOptions {
-  /** vLLM's `--dtype`; undefined or `auto`: as the file says. */
-  readonly dtype?: string | undefined
-  /** vLLM's `--kv-cache-dtype`; undefined or `auto`: the model's own type. */
-  readonly kvCacheDtype?: string | undefined
-}
-
-const elementBytes: Readonly<Record<string, number>> = {
-  float32: 4,
-  float: 4,
-  bfloat16: 2,
-  float16: 2,
-  half: 2,
-  fp8: 1,
-  fp8_e4m3: 1,
-  fp8_e5m2: 1,
-}
-
 /** Fields of layouts whose cache is not per head and layer as computed here. */
 const unknownLayouts = [
   'index_head_dim',
@@ -49,6 +31,7 @@ const unknownLayouts = [
   'hybrid_layer_pattern',
   'block_configs',
   'linear_attn_config',
+  'sparse_attention_config',
   'attn_layer_period',
   'attn_config',
   'multi_query',
@@ -73,7 +56,7 @@ export function kvShapeOf(file: JsonValue, options: ShapeOptions = {}): KvShape 
   if (config.is_encoder_decoder === true)
     throw refuse('is_encoder_decoder', 'is true: only decoders have a KV cache per token')
   const notes: string[] = []
-  const dtype = dtypeOf(config, isObject(file) ? file : config, options, notes)
+  const dtype = kvDtypeOf(config, isObject(file) ? file : config, options, notes)
   const layers = layersOf(config)
   const count = (kind: LayerKind) => layers.filter((one) => one === kind).length
   const perLayer = elementsOf(config, layers, notes)
@@ -146,31 +129,4 @@ function headSizeOf(config: JsonObject, heads: number): number {
     throw refuse('head_dim', `is missing, and hidden_size ${hidden} is no multiple of num_attention_heads ${heads}`)
   }
   return hidden / heads
-}
-
-function dtypeOf(config: JsonObject, file: JsonObject, { dtype, kvCacheDtype }: ShapeOptions, notes: string[]): string {
-  if (kvCacheDtype !== undefined && kvCacheDtype !== 'auto') return checkedDtype(kvCacheDtype, '--kv-cache-dtype')
-  if (dtype !== undefined && dtype !== 'auto') return checkedDtype(dtype, '--dtype')
-  const named = [config.dtype, config.torch_dtype, file.dtype, file.torch_dtype].find((one) => typeof one === 'string')
-  if (named === undefined) {
-    notes.push('config.json has no dtype: counted as bfloat16; set --dtype')
-    return 'bfloat16'
-  }
-  if (named === 'float32') {
-    // docs/engine-behavior.md#bytes-of-kv
-    notes.push(
-      'a float32 model is served in 16 bits by --dtype auto: counted as bfloat16; set --dtype float32 if vLLM has it',
-    )
-    return 'bfloat16'
-  }
-  return checkedDtype(`${named}`, 'dtype')
-}
-
-function checkedDtype(name: string, field: string): string {
-  if (Object.hasOwn(elementBytes, name)) return name
-  throw new CwmError(
-    'INVALID_FIELD',
-    `${field}: unknown data type ${JSON.stringify(name)}; known are auto, ${Object.keys(elementBytes).join(', ')}`,
-    { param: field },
-  )
 }

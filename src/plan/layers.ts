@@ -6,7 +6,7 @@ import { countOf, refuse, requireCount } from './read-config.ts'
 /** `full`: KV of every token. `sliding`: only the last tokens are read. `state`: no KV per token. `none`: no cache of its own. */
 export type LayerKind = 'full' | 'sliding' | 'state' | 'none'
 
-/** Names in `layer_types`, as transformers writes them. */
+/** Names in `layer_types` and `layers_block_type`, as transformers writes them. */
 const kinds: Readonly<Record<string, LayerKind>> = {
   full_attention: 'full',
   attention: 'full',
@@ -29,11 +29,23 @@ const fullEvery: Readonly<Record<string, number>> = { gemma2: 2, gemma3: 6, gemm
 
 /** One entry per layer. Throws for a layout that it does not know. */
 export function layersOf(config: JsonObject): readonly LayerKind[] {
-  const pattern = config.hybrid_override_pattern
+  const layers = findLayers(config)
+  // A model with a recurrent part whose place is not known: all layers would count as attention.
+  const recurrent = Object.keys(config).find((field) => /^(mamba|ssm|linear_(num|key|value))_/.test(field))
+  if (recurrent !== undefined && !layers.includes('state')) {
+    throw refuse(recurrent, 'belongs to layers without KV per token, and nothing says which they are')
+  }
+  return layers
+}
+
+function findLayers(config: JsonObject): readonly LayerKind[] {
+  const { hybrid_override_pattern: pattern, layers_block_type: blocks } = config
   if (typeof pattern === 'string') return fromLetters(pattern)
+  if (Array.isArray(blocks)) return fromTypes(blocks, 'layers_block_type')
   const count = requireCount(config, ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'])
   const listed = config.layer_types
-  const all = Array.isArray(listed) ? fromTypes(listed, count) : fromWindow(config, count)
+  const all = Array.isArray(listed) ? fromTypes(listed, 'layer_types') : fromWindow(config, count)
+  if (all.length !== count) throw refuse('layer_types', `has ${all.length} entries for ${count} layers`)
   const shared = config.num_kv_shared_layers === 0 ? 0 : (countOf(config, ['num_kv_shared_layers']) ?? 0)
   return all.map((kind, at) => (at < count - shared ? kind : 'none'))
 }
@@ -52,11 +64,10 @@ function fromLetters(pattern: string): readonly LayerKind[] {
   })
 }
 
-function fromTypes(listed: readonly unknown[], count: number): readonly LayerKind[] {
-  if (listed.length !== count) throw refuse('layer_types', `has ${listed.length} entries for ${count} layers`)
+function fromTypes(listed: readonly unknown[], field: string): readonly LayerKind[] {
   return listed.map((name) => {
     const kind = typeof name === 'string' ? kinds[name] : undefined
-    if (kind === undefined) throw refuse('layer_types', `has the unknown type ${JSON.stringify(name)}`)
+    if (kind === undefined) throw refuse(field, `has the unknown type ${JSON.stringify(name)}`)
     return kind
   })
 }

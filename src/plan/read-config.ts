@@ -1,7 +1,7 @@
 // Reads fields of a Hugging Face config.json. Errors name the field, because a field that is read wrongly gives a plausible wrong plan.
 
 import { CwmError } from '../base/errors.ts'
-import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 
 /** Longer lists of layers do not exist; a larger number is a mistake. */
 const MAX_COUNT = 10_000_000
@@ -12,6 +12,13 @@ export function refuse(field: string, problem: string): CwmError {
     `config.json: \`${field}\` ${problem}; measure instead: cwm plan --window NAME with a frozen window of this model`,
     { param: field },
   )
+}
+
+/** Python writes `Infinity` and `NaN` into such files (Nemotron-H), which JSON does not have. Throws if it is no JSON otherwise. */
+export function parseConfig(text: string): JsonValue {
+  const parsed = parseJson(text) ?? parseJson(text.replaceAll(/(?<=[[:,\s])-?(?:Infinity|NaN)(?=\s*[,\]}])/g, 'null'))
+  if (parsed === undefined) throw refuse('(root)', 'is no valid JSON')
+  return parsed
 }
 
 /** The language model of the file: multimodal models have it under `text_config` (or `llm_config`). */
