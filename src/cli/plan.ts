@@ -81,7 +81,11 @@ export function addPlan(program: Command): void {
     )
 }
 
-function sourceOf(options: PlanFlags, context: CommandContext): Promise<Source & { readonly bytes: TokenBytes }> {
+interface MeasuredSource extends Source {
+  readonly bytes: TokenBytes
+}
+
+function sourceOf(options: PlanFlags, context: CommandContext): Promise<MeasuredSource> {
   const { model, window } = options
   if ((model === undefined) === (window === undefined)) {
     throw new UsageError('set either --model FILE (config.json of the model) or --window NAME (a frozen window)')
@@ -89,7 +93,7 @@ function sourceOf(options: PlanFlags, context: CommandContext): Promise<Source &
   return model === undefined ? ofWindow(window ?? '', options, context) : ofFile(model, options)
 }
 
-async function ofFile(path: string, { context, tp, dtype, kvCacheDtype }: PlanFlags) {
+async function ofFile(path: string, { context, tp, dtype, kvCacheDtype }: PlanFlags): Promise<MeasuredSource> {
   if (context === undefined) throw new UsageError('--context is missing: tokens of a session or window')
   const shape = kvShapeOf(parseConfig(await read(path)), { dtype, kvCacheDtype })
   const { full, sliding, state } = shape.layers
@@ -105,23 +109,28 @@ async function ofFile(path: string, { context, tp, dtype, kvCacheDtype }: PlanFl
 }
 
 /** What LMCache's directory said of the window's chunks, and how fast its own freeze computed. */
-async function ofWindow(name: string, { context }: PlanFlags, { rest, signal }: CommandContext) {
-  const { model, receipt } = await rest.json<WindowJson>(windowPath(name), { signal })
+async function ofWindow(
+  name: string,
+  { context }: PlanFlags,
+  { rest, signal }: CommandContext,
+): Promise<MeasuredSource> {
+  const { model = 'unknown model', receipt } = await rest.json<WindowJson>(windowPath(name), { signal })
   const { chunk_bytes: bytes, chunk_size: size, tokens = 0, computed_tokens: computed, ms } = receipt ?? {}
   if (bytes === undefined || bytes === null || size === undefined || size === null) {
     throw new UsageError(
       `the receipt of window ${name} has no chunk_bytes: it was frozen without LMCache's directory, or by an older version. Freeze another one, or use --model`,
     )
   }
-  const isMeasured = ms?.warm !== undefined && (computed ?? 0) >= MIN_COMPUTED_TOKENS && computed === tokens
+  const warmMs = (computed ?? 0) >= MIN_COMPUTED_TOKENS && computed === tokens ? ms?.warm : undefined
+  const prefillRate = warmMs === undefined || warmMs <= 0 ? undefined : tokens / (warmMs / 1_000)
   return {
     model,
     bytes: { stored: bytes / size, perRank: null, slidingPerSession: null },
     context: context ?? tokens,
-    prefillRate: isMeasured ? tokens / (ms.warm / 1_000) : undefined,
+    prefillRate,
     notes: [
       `KV per token as LMCache's directory has it for window ${name}`,
-      ...(isMeasured ? ['the prefill rate is that of its freeze, unless --prefill-rate is set'] : []),
+      ...(prefillRate === undefined ? [] : ['the prefill rate is that of its freeze, unless --prefill-rate is set']),
     ],
   }
 }

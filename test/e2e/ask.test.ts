@@ -1,6 +1,6 @@
 // Questions to one window by REST: what is restored, what stays behind, and what goes wrong.
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { WindowAnswerJson } from '../../src/wire/asks.ts'
 import { ask, errorOf } from '../support/client.ts'
 import { chat, prose, user } from '../support/conversation.ts'
@@ -54,6 +54,21 @@ it('says in the receipt how long the engine would have computed the prompt, once
 
   expect(unknown.receipt.compute_ms).toBeNull()
   expect(receipt.compute_ms).toEqual(expect.any(Number))
+})
+
+describe('where the storage is slower than the engine', () => {
+  it('the receipt says that loading was slower than computing', async () => {
+    const slow = await startStack({ sim: { prefillTokensPerSecond: 20_000, loadTokensPerSecond: 2_000 } })
+    onTestFinished(() => slow.close())
+    await rest(slow.url, 'PUT', '/windows/document', { model: 'sim-model', document: prose(900, 'harbor') })
+    await settled(slow.url, 'document')
+    await slow.sim.restartEngine()
+
+    const { receipt } = await rest<WindowAnswerJson>(slow.url, 'POST', '/windows/document/ask', { question: 'Where?' })
+
+    expect(receipt.restored_tokens).toBeGreaterThan(1_000)
+    expect(receipt.notes).toEqual([expect.stringMatching(/^loading was slower than computing: /)])
+  })
 })
 
 it('leaves no session, no pin, and no other trace but an audit entry', async () => {
