@@ -22,6 +22,10 @@ describe('loadOrCompute', () => {
     expect(loadOrCompute({ ...slow, firstTokenMs: 1_250 }, 10_000).notes).toEqual([])
   })
 
+  it('does not report a loss of milliseconds', () => {
+    expect(loadOrCompute({ ...loaded, firstTokenMs: 230 }, 300_000)).toEqual({ computeMs: 33, notes: [] })
+  })
+
   it('does not blame loading where little was loaded', () => {
     expect(loadOrCompute({ restoredTokens: 256, computedTokens: 9_744, firstTokenMs: 5_000 }, 10_000).notes).toEqual([])
   })

@@ -11,6 +11,8 @@ export interface Comparison {
 const MIN_RESTORED_TOKENS = 512
 /** Both times include queueing, and the rate is of other prompts: only a clear difference is reported. */
 const CLEARLY = 1.25
+/** Milliseconds. Less is noise of the network and of the engine's scheduler. */
+const MIN_LOSS_MS = 200
 
 /** What one question was seen to cost. Null: the engine did not report it. */
 export interface Measured {
@@ -27,8 +29,9 @@ export function loadOrCompute(
   if (rate === undefined || restoredTokens === null || computedTokens === null) return { computeMs: null, notes: [] }
   const tokens = restoredTokens + computedTokens
   const computeMs = Math.round((tokens / rate) * 1_000)
-  const wasSlower = firstTokenMs !== null && restoredTokens >= MIN_RESTORED_TOKENS && firstTokenMs > CLEARLY * computeMs
-  if (!wasSlower) return { computeMs, notes: [] }
+  if (firstTokenMs === null || restoredTokens < MIN_RESTORED_TOKENS) return { computeMs, notes: [] }
+  const isSlower = firstTokenMs > Math.max(CLEARLY * computeMs, computeMs + MIN_LOSS_MS)
+  if (!isSlower) return { computeMs, notes: [] }
   return {
     computeMs,
     notes: [
