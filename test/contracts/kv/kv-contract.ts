@@ -99,6 +99,8 @@ function describePlacement(subject: KvSubject): void {
       expect(verified.restorableTokens).toBe(tokensOf(link, sequence))
       expect(verified.tiers.total).toBe(CHUNKS)
       expect(located.tiers.total).toBe(CHUNKS)
+      expect(located.chunkBytes).toBe(verified.chunkBytes)
+      expect(located.chunkBytes ?? 1).toBeGreaterThan(0)
     })
 
     it('is unverified, and restores nothing, if nothing was computed', async () => {
@@ -107,7 +109,7 @@ function describePlacement(subject: KvSubject): void {
 
       const verified = await link.verify(sequence, { deadlineMs: 0 })
 
-      expect(verified).toMatchObject({ durability: 'unverified', restorableTokens: 0 })
+      expect(verified).toMatchObject({ durability: 'unverified', restorableTokens: 0, chunkBytes: null })
       expect(verified.warnings.join()).not.toBe('')
       expect((await link.locate(sequence)).restorableTokens).toBe(0)
     })
