@@ -17,12 +17,19 @@
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
 //   y:NAME  yw:NAME          library, hash of its pending windows        libraries, open-libraries       their names
 //   yp:NAME:WINDOW           the prompt of a pending window
+//   um:HOUR  uh:DAY          ledger: hashes of an hour's minutes, of a day's hours       ledgers         these by expiry
+//   us:SOURCE:TENANT         the last addition of one process, for as long as it may be repeated
 //   newer-open               open deletes of held windows and of requests: separate, because older versions of cwm would finish them
 //
 // Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
 // (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. Older versions of cwm do not maintain it, so
 // each use updates it first. Also `{live}` (the running proxies), `{work:…}` (leases), `{use:…}` (who uses a window), `{logins:OWNER}` (ended logins by expiry), `{placements}` (`k:KEY`:
-// an engine; `of:ENGINE`: its keys by expiry), `{engines}` (those that drain, by when that began).
+// an engine; `of:ENGINE`: its keys by expiry), `{engines}` (those that drain, by when that began), `{ledger}` (tenants by their last addition).
+
+import { DAY_MS, HOUR_MS, type LedgerUnit } from '../ledger-methods.ts'
+
+/** The span of one hash of the ledger, milliseconds. */
+export const LEDGER_SPAN_MS: Readonly<Record<LedgerUnit, number>> = { minute: HOUR_MS, hour: DAY_MS }
 
 /** The names of one tenant's keys. */
 export class TenantKeys {
@@ -161,6 +168,18 @@ export class TenantKeys {
     return `${this.#root}open-libraries`
   }
 
+  /** The hash with this minute or hour, milliseconds since the epoch. */
+  ledger(unit: LedgerUnit, at: number) {
+    return `${this.#root}u${unit === 'minute' ? 'm' : 'h'}:${Math.floor(at / LEDGER_SPAN_MS[unit])}`
+  }
+  get ledgers() {
+    return `${this.#root}ledgers`
+  }
+  /** `tenant`: whose counts they were, if they are collected under another. */
+  ledgerSource(source: string, tenant: string) {
+    return `${this.#root}us:${source}:${encodeTenant(tenant)}`
+  }
+
   deletion(id: string) {
     return `${this.#root}d:${id}`
   }
@@ -244,6 +263,9 @@ export class SharedKeys {
   }
   get drainingEngines() {
     return `${this.#prefix}:{engines}:draining`
+  }
+  get ledgerTenants() {
+    return `${this.#prefix}:{ledger}:tenants`
   }
   get eventIds() {
     return `${this.#prefix}:{events}:ids`

@@ -8,6 +8,7 @@ import { auditIn, dropAuditOf } from './redis-audit.ts'
 import { dropDoneDeletions } from './redis-deletions.ts'
 import { dropEventsOf } from './redis-events.ts'
 import { releaseAll } from './redis-held.ts'
+import { dropLedgerOf } from './redis-ledger.ts'
 import { dropLibraries } from './redis-libraries.ts'
 import { dropShared } from './redis-lineages.ts'
 import { dropTurn, forgetTurn } from './redis-retained.ts'
@@ -71,6 +72,7 @@ export function tenantsIn(rows: RedisRows): TenantMethods {
       await dropShared(rows, tenant)
       await dropTurns(tenant)
       await dropLibraries(rows, tenant)
+      await dropLedgerOf(rows, tenant)
       await dropAuditOf(rows, tenant)
       await dropEventsOf(rows, tenant)
       await dropDoneDeletions(rows, tenant)

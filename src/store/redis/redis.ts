@@ -12,6 +12,7 @@ import { enginesIn } from './redis-engines.ts'
 import { storeUnavailable } from './redis-errors.ts'
 import { eventsIn } from './redis-events.ts'
 import { heldWindowsIn } from './redis-held.ts'
+import { ledgerIn } from './redis-ledger.ts'
 import { leasesIn } from './redis-leases.ts'
 import { librariesIn } from './redis-libraries.ts'
 import { lineagesIn } from './redis-lineages.ts'
@@ -103,6 +104,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges, { maxPlacements }: Re
     ...loginsIn(rows),
     ...enginesIn(rows, changes, maxPlacements),
     ...librariesIn(rows),
+    ...ledgerIn(rows),
     ...leasesIn(rows),
     ...resealIn(rows, async (sealer) => {
       await rows.link.call('SET', rows.shared.meta(sealCheckKey), sealCheck(sealer))

@@ -398,6 +398,30 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX library_parts_sealed ON library_parts (key_id);
   `,
+  // 14: the ledger (sqlite-ledger.ts).
+  `
+  CREATE TABLE ledger (
+    tenant TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    model TEXT NOT NULL,
+    counts TEXT NOT NULL,
+    PRIMARY KEY (tenant, unit, at, key, model)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX ledger_by_age ON ledger (unit, at);
+  CREATE TABLE ledger_sources (
+    tenant TEXT NOT NULL,
+    source TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, source)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE ledger_tenants (
+    tenant TEXT NOT NULL PRIMARY KEY,
+    at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

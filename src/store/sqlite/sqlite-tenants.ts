@@ -40,6 +40,9 @@ export function tenantsIn(core: SqliteCore): TenantMethods {
     'choices',
     'libraries',
     'library_parts',
+    'ledger',
+    'ledger_sources',
+    'ledger_tenants',
   ].map((table) => db.prepare(`DELETE FROM ${table} WHERE tenant = ?`))
   const first = (tenant: string) => memory.firstTurns.some(tenant, 500)
   forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))

@@ -10,6 +10,7 @@ import { deletionsIn } from './sqlite-deletions.ts'
 import { enginesIn } from './sqlite-engines.ts'
 import { eventsIn } from './sqlite-events.ts'
 import { heldWindowsIn } from './sqlite-held.ts'
+import { ledgerIn } from './sqlite-ledger.ts'
 import { librariesIn } from './sqlite-libraries.ts'
 import { lineagesIn } from './sqlite-lineages.ts'
 import { loginsIn } from './sqlite-logins.ts'
@@ -91,6 +92,7 @@ function storeIn(core: SqliteCore, options: SqliteOptions): Store {
     ...eventsIn(core),
     ...loginsIn(core),
     ...enginesIn(core, options.maxPlacements),
+    ...ledgerIn(core),
     ...librariesIn(core),
     ...retainedIn(core),
     ...resealIn(core, putCheck),

@@ -7,6 +7,7 @@ import { describeEngines } from './engines.ts'
 import { describeEvents } from './events.ts'
 import { describeFirstTurns } from './first-turns.ts'
 import { describeHeldWindows } from './held-windows.ts'
+import { describeLedger } from './ledger.ts'
 import { describeLibraries } from './libraries.ts'
 import { describeClosing, describeMeta, describeUses } from './lifecycle.ts'
 import { describeLineages } from './lineages.ts'
@@ -63,6 +64,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeLogins,
     describeRetained,
     describeLibraries,
+    describeLedger,
     describeClosing,
     describeTurningSealingOn,
   ])
