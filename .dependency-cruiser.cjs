@@ -6,7 +6,7 @@ const levels = {
   2: ['dialects'],
   3: ['limits', 'identity', 'wire', 'plan'],
   4: ['engines', 'kv', 'store', 'sim'],
-  5: ['tenants', 'journal'],
+  5: ['tenants', 'journal', 'ledger'],
   6: ['sessions', 'admission'],
   7: ['windows'],
   8: ['near-limit', 'prefix-break', 'passages', 'libraries'],

@@ -113,6 +113,7 @@ export class Admission {
         this.#slots.leave(line, waiter)
         clearTimeout(timer)
         this.#rejects.delete(stop)
+        scope.queuedMs = this.#now() - since
         reject(error)
       }
       const waiter = {
@@ -120,7 +121,8 @@ export class Admission {
         admit: () => {
           clearTimeout(timer)
           this.#rejects.delete(stop)
-          this.#metrics.queueSeconds.observe((this.#now() - since) / 1000)
+          scope.queuedMs = this.#now() - since
+          this.#metrics.queueSeconds.observe(scope.queuedMs / 1000)
           admitted = true
           scope.slot = 'held'
           resolve()

@@ -37,6 +37,7 @@ import { readBody, receiveBody } from './read-body.ts'
 import { ResponseScopes } from './response-scopes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { takesSlot } from './slots.ts'
+import { mountUsage, type UsageHandlerParts } from './usage.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
 export interface ApiParts
@@ -45,7 +46,8 @@ export interface ApiParts
     AskHandlerParts,
     LibraryHandlerParts,
     AdminHandlerParts,
-    EventHandlerParts {
+    EventHandlerParts,
+    UsageHandlerParts {
   /** Answers a request of the Model Context Protocol. `rest` acts as its sender. */
   readonly mcp: (request: Request, rest: CallRest) => Promise<Response>
   readonly events: EventLog
@@ -137,6 +139,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   mountAsks(app, parts, callerOf)
   mountLibraries(app, parts, callerOf)
   mountAdmin(app, parts, callerOf)
+  mountUsage(app, parts)
   mountEvents(app, parts)
 
   app.openapi(showHealth, async (c) => {

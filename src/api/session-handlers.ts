@@ -6,6 +6,7 @@ import type { JsonObject } from '../base/json.ts'
 import type { Audit } from '../journal/audit.ts'
 import type { EventLog } from '../journal/events.ts'
 import type { Timeline } from '../journal/timeline.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import type { Libraries } from '../libraries/libraries.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
@@ -27,6 +28,7 @@ export interface SessionHandlerParts {
   readonly store: Store
   readonly audit: Pick<Audit, 'record' | 'settle'>
   readonly events: Pick<EventLog, 'settle'>
+  readonly ledger: Pick<Ledger, 'forget'>
   readonly calls: Pick<RecentCalls, 'find'>
   readonly libraries: Libraries
   readonly overrides: Pick<TenantOverrides, 'forget' | 'get' | 'put'>

@@ -6,6 +6,7 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { StepMs, TierCounts, Usage } from '../base/records.ts'
 import { requireModel, type TenantPolicy } from '../base/tenants.ts'
+import { recorded } from '../base/usage-sink.ts'
 import type { Observation } from '../dialects/dialect.ts'
 import { replyText } from '../dialects/reply-text.ts'
 import type { Engine, EngineModel } from '../engines/engine.ts'
@@ -140,12 +141,18 @@ export class WindowAsker {
     const seen = new SeenAnswer(prepared.branch.rules)
     let firstTokenMs: number | null = null
     const start = now()
-    await steps.time('answer', () =>
+    const send = () =>
       this.#send(prepared, asked, options, seen, () => {
         firstTokenMs ??= now() - start
+      })
+    const owner = { tenant: asked.tenant, key: options.actor, model: base.record.model }
+    const observed = await steps.time('answer', () =>
+      recorded(this.#parts.ledger, owner, options.signal, async () => {
+        await send()
+        const answer = seen.observe()
+        return { answer, usage: answer.usage, firstTokenMs: firstTokenMs ?? undefined, restores: true }
       }),
     )
-    const observed = seen.observe()
     const text = checkedText(observed, prepared.branch, base.record.name)
     const counts = countsOf(observed)
     const { computeMs, notes } = this.#compare(prepared, { ...counts, firstTokenMs })

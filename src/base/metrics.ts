@@ -180,6 +180,10 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     }),
     sessionsEnded: counter('cwm_sessions_ended_total', 'Sessions ended, by reason: asked, idle, erased', ['why']),
     auditErrors: counter('cwm_audit_errors_total', 'Audit entries that could not be stored'),
+    ledgerLost: counter(
+      'cwm_ledger_lost_requests_total',
+      'Requests missing in the ledger, because the store did not take it for too long',
+    ),
     repairs: counter('cwm_repairs_total', 'Repairs by the reconciler, by kind', ['kind']),
     repairsLeft: new Gauge({
       name: 'cwm_repairs_left',

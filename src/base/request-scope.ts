@@ -16,6 +16,8 @@ export class RequestScope {
   #closed = false
   /** The request's slot of admission, or the wait for one. Set by admission only: a request has one slot, whatever is done for it. */
   slot: 'held' | Promise<void> | undefined
+  /** How long it waited for that slot, milliseconds. Set by admission. */
+  queuedMs = 0
 
   constructor(answer: Answering) {
     this.#answer = answer

@@ -18,6 +18,7 @@ import { addMcp } from './mcp.ts'
 import { addPlan } from './plan.ts'
 import { addReload } from './reload.ts'
 import { addSessions } from './sessions.ts'
+import { addUsage } from './usage.ts'
 import { addWindows } from './windows.ts'
 
 /** The command line of cwm. Usage errors point to the help instead of printing it, because the help of `serve` is pages long. */
@@ -84,6 +85,7 @@ export function createProgram(): Command {
   addSessions(program)
   addEngines(program)
   addPlan(program)
+  addUsage(program)
   addReload(program)
   addChat(program)
   addMcp(program)

@@ -7,6 +7,7 @@ import type { Settings } from '../config/schema.ts'
 import { Audit } from '../journal/audit.ts'
 import { EventLog } from '../journal/events.ts'
 import { Timeline } from '../journal/timeline.ts'
+import { Ledger } from '../ledger/ledger.ts'
 import type { PassageIndex } from '../passages/passage-index.ts'
 import { Lineages } from '../sessions/lineages.ts'
 import { NewestSessions } from '../sessions/newest.ts'
@@ -35,6 +36,7 @@ interface Journal {
   readonly audit: Audit
   readonly events: EventLog
   readonly timeline: Timeline
+  readonly ledger: Ledger
 }
 
 interface Tenancy {
@@ -91,7 +93,9 @@ function createJournal({ settings, metrics, log, now, closers }: Start, { store 
   closers.add(() => audit.settle())
   const events = new EventLog({ store, metrics, log, now, keep: settings.events_keep })
   closers.add(() => events.settle())
-  return { audit, events, timeline: new Timeline(now) }
+  const ledger = new Ledger({ store, metrics, log, now, keepMs: settings.usage_keep_ms })
+  closers.add(() => ledger.flush())
+  return { audit, events, timeline: new Timeline(now), ledger }
 }
 
 function createTenancy({ settings, live, now }: Start, { store, deriver }: Storage): Tenancy {
@@ -155,8 +159,21 @@ function createBackground({ settings, live, metrics }: Start, { tenants }: Tenan
 }
 
 function createWindows({ settings, live, memory, metrics, log, now }: Start, ground: Ground): WindowServices {
-  const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, requestLineages, retained, passages } =
-    ground
+  const {
+    store,
+    deriver,
+    fleet,
+    kv,
+    quotas,
+    audit,
+    events,
+    ledger,
+    tenants,
+    sessions,
+    requestLineages,
+    retained,
+    passages,
+  } = ground
   const { freezeSlots, deleteSlots, releasedKeys } = ground
   const windowParts: WindowParts = {
     store,
@@ -166,6 +183,7 @@ function createWindows({ settings, live, memory, metrics, log, now }: Start, gro
     metrics,
     audit,
     events,
+    ledger,
     now,
     saltOf: (space) => deriver.salt(space),
     quotas,

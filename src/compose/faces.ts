@@ -10,6 +10,7 @@ import { version } from '../base/version.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
 import { readAffinity } from '../engines/affinity.ts'
 import { BUCKET_MS } from '../journal/timeline.ts'
+import { reportUsage } from '../ledger/usage-report.ts'
 import { createMcp } from '../mcp/http.ts'
 import { Heartbeats } from '../proxy/heartbeats.ts'
 import { ProxyHandler } from '../proxy/proxy.ts'
@@ -69,11 +70,11 @@ function createProxy({ settings, live, memory, metrics, log, now }: Start, servi
 }
 
 function createRest(
-  { live, memory, metrics, log, now }: Start,
+  { settings, live, memory, metrics, log, now }: Start,
   services: Services,
   { readiness, mcp, reloader }: Pick<Faces, 'readiness' | 'mcp'> & { readonly reloader: Reloader },
 ): Api {
-  const { store, audit, fleet, kv, bodies, answerBytes, callers, tenants } = services
+  const { store, ledger, audit, fleet, kv, bodies, answerBytes, callers, tenants } = services
   const lineages = new Lineages(store)
   const health = new HealthCheck({ fleet, lmcache: kv, store, now })
   const engines = new EngineOperations({
@@ -100,6 +101,10 @@ function createRest(
     sharerInView: (request) => callers.sharerInView(request),
     watchKeys: (onUpdate) => callers.watch(onUpdate),
     reload: () => reloader.reload('operator'),
+    reportUsage: async (query, signal) => {
+      await ledger.flush()
+      return await reportUsage(store, query, { now: now(), keepMs: settings.usage_keep_ms, signal })
+    },
     listAudit: (tenant, page) => audit.list(tenant, page),
     requireOperator: (request) => callers.requireOperator(request),
     health: () => health.read(),

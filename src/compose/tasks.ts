@@ -1,6 +1,7 @@
 // Background tasks of a running cwm: follow its engines and keep idle ones awake, finish interrupted freezes, carry out deletions, continue
-// libraries, end idle sessions, re-encrypt rows.
+// libraries, end idle sessions, store the ledger, re-encrypt rows.
 
+import { FLUSH_MS } from '../ledger/ledger.ts'
 import { endIdleSessions } from '../windows/idle-sessions.ts'
 import { KeepAwake } from '../windows/keep-awake.ts'
 import { Reconciler } from '../windows/reconcile.ts'
@@ -21,11 +22,12 @@ const DRAINS_INTERVAL_MS = 5_000
 /** Starts the tasks. They run until the signal aborts; each promise resolves when the last run of its task has finished. */
 export function startTasks(start: Start, services: Services, signal: AbortSignal): Promise<void>[] {
   const { settings, live, log, now } = start
-  const { store, sessions, deletions, windows, windowParts, libraries } = services
+  const { store, sessions, deletions, windows, windowParts, libraries, ledger } = services
   const reconciler = new Reconciler(windowParts, windows, () => live.current.upstream_api_key)
   const sweep = async () => {
     await sessions.sweep()
     await store.dropDeletions(now() - settings.deletion_keep_ms, DROPPED_PER_SWEEP)
+    await store.dropOldLedger(now(), settings.usage_keep_ms)
     const idle = { lastingMs: settings.session_ttl_ms, passingMs: settings.boundary_ttl_ms }
     await endIdleSessions(windowParts, deletions, idle, signal)
   }
@@ -39,6 +41,7 @@ export function startTasks(start: Start, services: Services, signal: AbortSignal
     every({ intervalMs: LIBRARIES_INTERVAL_MS, atOnce: true, run: () => libraries.run() }, signal, log),
     every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
     every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
+    every({ intervalMs: FLUSH_MS, run: () => ledger.flush() }, signal, log),
     ...keepAwake(start, services, signal),
   ]
 }

@@ -323,6 +323,9 @@ const shape = {
       'Delay before an incomplete delete is retried in LMCache, milliseconds. It doubles with each try, up to an hour',
     ),
   deletion_keep_ms: ms.default(30 * DAY_MS).describe('How long the receipt of a delete is kept, milliseconds'),
+  usage_keep_ms: ms
+    .default(90 * DAY_MS)
+    .describe('How long the ledger keeps the counts of each hour, milliseconds. Those of each minute are kept a day'),
   audit_keep: count
     .default(100_000)
     .describe(

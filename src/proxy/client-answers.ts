@@ -118,10 +118,7 @@ class AnswerReport implements AnswerHooks {
     const { client, entry } = this.#exchange
     const facts = running.answered(observation, status, client.headersSent)
     updateTurnHeaders(client, running.turn, facts)
-    const { usage } = facts
-    if (usage === undefined) return
-    entry.promptTokens = usage.promptTokens
-    if (usage.cachedTokens !== undefined) entry.cachedTokens = usage.cachedTokens
+    if (facts.usage !== undefined) entry.usage = facts.usage
   }
 
   delivered(): void {

@@ -9,6 +9,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { RequestScope } from '../base/request-scope.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
+import type { UsageSink } from '../base/usage-sink.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
@@ -61,6 +62,7 @@ export interface ProxyParts extends AnswerParts, BodyReaderParts {
   readonly overrides: Pick<TenantOverrides, 'applyTo'>
   readonly log: Logger
   readonly metrics: Metrics
+  readonly ledger: UsageSink
 }
 
 const noFields: ReadonlySet<string> = new Set()
@@ -112,6 +114,7 @@ export class ProxyHandler {
       const isOperator = route.kind === 'operator'
       const caller = isOperator ? this.#parts.callers.identifyOperator(request) : identify(request)
       entry.caller = caller
+      entry.isMetered = route.kind === 'session' || route.kind === 'stateless'
       if (route.kind === 'session') await this.#turn(exchange, route, caller)
       else if (route.kind === 'stored') await this.#stored(exchange, route, caller)
       else if (route.kind === 'plain') await this.#plain(exchange, route, caller)

@@ -4,8 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { Usage } from '../base/records.ts'
 import type { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
+import type { UsageSink } from '../base/usage-sink.ts'
 
 export interface RequestRecord {
   readonly requestId: string
@@ -24,13 +26,15 @@ export interface RequestRecord {
   model?: string
   /** From dispatch to the first byte of the answer's body. */
   ttftMs?: number
-  promptTokens?: number
-  cachedTokens?: number
+  usage?: Usage
+  /** It counts in the ledger: it asks a model for something. */
+  isMetered?: boolean
 }
 
 export interface RequestRecordParts {
   readonly metrics: Pick<Metrics, 'inFlight' | 'clientGone' | 'requests' | 'requestSeconds' | 'modelLabel'>
   readonly log: Logger
+  readonly ledger: UsageSink
   readonly now: () => number
 }
 
@@ -71,7 +75,8 @@ export function closeRequestRecord(
   const modelLabel = metrics.modelLabel(entry.model)
   metrics.requests.inc(entry.route, String(status), modelLabel)
   metrics.requestSeconds.observe(entry.route, ms / 1000, modelLabel)
-  const { requestId, route, session, ttftMs, promptTokens, cachedTokens, caller } = entry
+  const { requestId, route, session, ttftMs, usage, caller } = entry
+  if (entry.isMetered === true) addToLedger(parts, entry, left)
   log.request({
     request: requestId,
     method: request.method,
@@ -85,7 +90,16 @@ export function closeRequestRecord(
     session,
     code: entry.code?.toLowerCase(),
     ttftMs,
-    promptTokens,
-    cachedTokens,
+    promptTokens: usage?.promptTokens,
+    cachedTokens: usage?.cachedTokens,
   })
+}
+
+/** Of a client that left, nobody knows what the engine did for it. */
+function addToLedger({ ledger }: RequestRecordParts, entry: RequestRecord, left: boolean): void {
+  const { caller, model, usage, ttftMs, status, scope } = entry
+  if (caller === undefined) return
+  const outcome = left ? 'aborted' : status >= 400 ? 'error' : 'ok'
+  const owner = { tenant: caller.tenant, key: caller.actor, model }
+  ledger.finished(owner, { outcome, usage, firstTokenMs: ttftMs, queuedMs: scope.queuedMs })
 }

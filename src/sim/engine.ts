@@ -74,6 +74,8 @@ export class Engine {
 
   /** Of all prompts so far. Answers of pooling models do not say it of theirs. */
   cachedTokens = 0
+  /** Of all prompts so far, cached or not. */
+  promptTokens = 0
 
   /** Reads the prompt. Waits for the time that its uncached part takes, or until the client disconnects. */
   async prefill(ids: readonly number[], space: CacheSpace, signal: AbortSignal): Promise<Prefill> {
@@ -86,6 +88,7 @@ export class Engine {
     const external = restored === ids.length ? restored - 1 : restored
     const cached = Math.max(local, external)
     this.cachedTokens += cached
+    this.promptTokens += ids.length
     const seconds = (ids.length - cached) / prefillTokensPerSecond + Math.max(0, cached - local) / loadTokensPerSecond
     await wait(seconds * 1000, signal)
     this.#cache.insert(ids, space)

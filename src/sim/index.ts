@@ -71,6 +71,8 @@ export interface Sim {
   restartCoordinator(restart?: Restart): Promise<void>
   /** Tokens of all prompts so far that no engine had to compute. */
   cachedTokens(): number
+  /** Tokens of all prompts that engines have read so far. */
+  promptTokens(): number
   /** Attaches the first engine to this LMCache server, as if it were another replica. */
   attachEngine(server: LmcacheName): void
   /** Locks all objects in L1, as a running store or load does. Returns a function that unlocks them. */
@@ -198,6 +200,7 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
     restartLmcache: (options, name = 'lmcache') => restart(name, options),
     restartCoordinator: (options) => restart('coordinator', options),
     cachedTokens: () => engines.reduce((sum, { engine }) => sum + engine.cachedTokens, 0),
+    promptTokens: () => engines.reduce((sum, { engine }) => sum + engine.promptTokens, 0),
     attachEngine: (name) => {
       const { node } = replicaOf(name)
       node.attached = true

@@ -5,6 +5,7 @@ import { CwmError } from '../base/errors.ts'
 import type { WindowRecord } from '../base/records.ts'
 import type { Audit } from '../journal/audit.ts'
 import type { EventLog } from '../journal/events.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
 
@@ -28,6 +29,7 @@ export interface ErasureParts extends Pick<WindowParts, 'store' | 'now'> {
   readonly audit: Pick<Audit, 'record' | 'settle'>
   /** Pending events of the tenant must be stored before everything is dropped. */
   readonly events: Pick<EventLog, 'settle'>
+  readonly ledger: Pick<Ledger, 'forget'>
 }
 
 const PAGE = 100
@@ -52,7 +54,7 @@ export async function eraseTenant(
   const requests = [...(await deletions.eraseRequests(tenant, false))]
   // KV shared by user or tenant was kept until now. With nothing left to claim it, it is deleted too.
   const kept = orders.filter(({ receipt }) => receipt?.keptFor.includes('isolation'))
-  await Promise.all([audit.settle(), events.settle()])
+  await Promise.all([audit.settle(), events.settle(), parts.ledger.forget(tenant)])
   await store.forgetTenant(tenant)
   const rest: DeletionRecord[] = []
   for (const order of distinct(kept)) rest.push(await deletions.reschedule(order))

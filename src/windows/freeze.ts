@@ -38,6 +38,11 @@ export async function freezeReserved(
   const steps = new StepTimer(now)
   try {
     const { receipt, tokenIds, handle } = await prove(parts, record, turn, steps, options)
+    if (receipt.ms.warm !== undefined) {
+      const { cachedTokens, computedTokens } = receipt
+      const owner = { tenant, key: options.actor ?? 'cwm', model: record.model }
+      parts.ledger.warmed(owner, { cachedTokens, computedTokens, restores: false })
+    }
     const checksum = checksumOf({ prompt: turn.prompt, tokenIds })
     const bytes = bytesOf({ prompt: turn.prompt, tokenIds })
     const change = { state: 'frozen', frozenAt: now(), checksum, receipt, tokenIds, bytes } as const
@@ -127,6 +132,8 @@ async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): 
 export interface FreezeOptions extends CallOptions {
   /** If the engine does not answer, leave the window `freezing` for a retry instead of failing it. */
   readonly keepOnOutage?: boolean
+  /** As in the audit log. Absent: cwm's own. */
+  readonly actor?: string
 }
 
 /** Errors that end a freeze: the window could not be relied on, or its tenant has no room for it. */

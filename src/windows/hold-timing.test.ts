@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
 import { aFleet } from '../../test/support/engines.ts'
+import { noLedger } from '../../test/support/no-ledger.ts'
 import { createLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import type { KvHandle, WindowRecord } from '../base/records.ts'
@@ -18,7 +19,7 @@ import type { WindowParts } from './parts.ts'
 import { restoreWindow } from './thaw.ts'
 
 const ids = Uint32Array.of(1, 2, 3)
-const options = { apiKey: undefined }
+const options = { apiKey: undefined, actor: 'ci' }
 let folder: string
 let store: Store
 /** Calls to engine and KV layer, in order. A hold also records the pin state in the store at that moment. */
@@ -81,6 +82,7 @@ function parts(kv: KvBackend): WindowParts {
         return Promise.resolve({ cachedTokens: 0, promptTokens: 3 })
       },
     }),
+    ledger: noLedger,
     log: createLogger('silent'),
     metrics: createMetrics(),
     now: () => Date.now(),

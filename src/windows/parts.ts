@@ -8,6 +8,7 @@ import type { Metrics } from '../base/metrics.ts'
 import type { KvSpace, Prompt, SessionRecord, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
+import type { UsageSink } from '../base/usage-sink.ts'
 import type { EngineFleet } from '../engines/fleet.ts'
 import type { KvBackend } from '../kv/kv.ts'
 import type { SaltQuotas } from '../kv/quotas.ts'
@@ -26,6 +27,8 @@ export interface WindowParts {
   readonly metrics: Metrics
   readonly audit: AuditLog
   readonly events: EventSink
+  /** Warm calls and questions are reported here. */
+  readonly ledger: UsageSink
   readonly now: Now
   /** The salt that KV is stored under. Never logged, never stored. */
   readonly saltOf: (space: SaltSpace) => string

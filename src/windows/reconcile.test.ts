@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
 import { aFleet } from '../../test/support/engines.ts'
+import { noLedger } from '../../test/support/no-ledger.ts'
 import { BackgroundSlots } from '../admission/background.ts'
 import { CwmError } from '../base/errors.ts'
 import { createLogger } from '../base/logger.ts'
@@ -48,6 +49,7 @@ function parts(change: Partial<WindowParts> = {}): WindowParts {
     now: () => Date.now(),
     audit: { record: () => {} },
     events: { emit: () => {} },
+    ledger: noLedger,
     saltOf: () => 'salt',
     kvEpoch: 0,
     policyOf: () => ({ kvQuotaGb: 8 }),

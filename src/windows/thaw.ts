@@ -9,6 +9,7 @@ import type { CallOptions, Engine } from '../engines/engine.ts'
 import { type Placement, unknownTiers } from '../kv/kv.ts'
 import { type BaseWindow, windowNotFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
+import type { OperationOptions } from './operation-audit.ts'
 import { turnPromptOf, type WindowParts } from './parts.ts'
 import { moveToEpoch, recordThaw, restorePin } from './refresh-on-thaw.ts'
 import { emptyRemarks } from './remarks.ts'
@@ -19,7 +20,7 @@ export async function restoreWindow(
   parts: WindowParts,
   base: BaseWindow,
   sessionId: string,
-  options: CallOptions,
+  options: OperationOptions,
 ): Promise<ThawReceipt> {
   const { now, saltOf, log, metrics } = parts
   const { prompt } = base
@@ -73,6 +74,11 @@ export async function restoreWindow(
     at: now(),
     warnings,
     notes,
+  }
+  if (warm !== undefined) {
+    const owner = { tenant: record.tenant, key: options.actor, model: prompt.model }
+    const { recomputedTokens: computedTokens } = receipt
+    parts.ledger.warmed(owner, { cachedTokens: restored, computedTokens, restores: true })
   }
   metrics.thaws.inc({ outcome: restored === null ? 'unproved' : restored > 0 ? 'restored' : 'recomputed' })
   metrics.thawSeconds.observe((steps.ms.total ?? 0) / 1000)

@@ -123,7 +123,7 @@ export class Windows {
   async #create(
     wanted: NewWindow,
     reservation: NameReservation,
-    options: CallOptions,
+    options: OperationOptions,
     background?: BackgroundFreeze,
   ): Promise<WindowRecord> {
     const { tenant, prompt } = wanted

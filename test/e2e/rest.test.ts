@@ -65,6 +65,7 @@ describe('the OpenAPI document', () => {
       'get /cwm/v1/tenants/me',
       'get /cwm/v1/tenants/me/near-limit',
       'get /cwm/v1/tenants/me/timeline',
+      'get /cwm/v1/usage',
       'get /cwm/v1/windows',
       'get /cwm/v1/windows/{name}',
       'get /cwm/v1/windows/{name}/export',

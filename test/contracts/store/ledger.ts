@@ -2,7 +2,13 @@
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import { countAt, noCounts } from '../../../src/base/usage-counts.ts'
-import { HOUR_MS, type LedgerAddition, type LedgerRow, MINUTE_MS, OTHER_TENANTS } from '../../../src/store/ledger-methods.ts'
+import {
+  HOUR_MS,
+  type LedgerAddition,
+  type LedgerRow,
+  MINUTE_MS,
+  OTHER_TENANTS,
+} from '../../../src/store/ledger-methods.ts'
 import type { Store } from '../../../src/store/store.ts'
 import type { Subject } from './subject.ts'
 
@@ -16,7 +22,11 @@ function aRow(counts: Partial<Record<keyof typeof countAt, number>>, row: Partia
   return { at: hour, key: 'ci', model: 'small', ...row, counts: all }
 }
 
-const anAddition = (number: number, rows: readonly LedgerRow[], more: Partial<LedgerAddition> = {}): LedgerAddition => ({
+const anAddition = (
+  number: number,
+  rows: readonly LedgerRow[],
+  more: Partial<LedgerAddition> = {},
+): LedgerAddition => ({
   source: 'proxy-1',
   number,
   batches: [{ tenant: 'acme', rows }],

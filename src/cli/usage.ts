@@ -1,0 +1,102 @@
+// `cwm usage`: requests and tokens of a span, as a table or CSV.
+
+import { type Command, InvalidArgumentError } from 'commander'
+import type { UsageJson, UsageLineJson } from '../wire/usage.ts'
+import { type CommonOptions, runCommand, withConnection } from './client/command.ts'
+import { UsageError } from './client/rest.ts'
+import { type Column, formatTable } from './terminal/table.ts'
+import { formatCount, formatDuration, formatPercent } from './terminal/text.ts'
+
+interface UsageOptions extends CommonOptions {
+  readonly from?: string
+  readonly to?: string
+  readonly by?: string
+  readonly csv?: boolean
+}
+
+const PATH = '/cwm/v1/usage'
+const spans = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** Adds the command `usage`. */
+export function addUsage(program: Command): void {
+  withConnection(program.command('usage'))
+    .description('Show requests and tokens of a span, by tenant, key, model, or time')
+    .option(
+      '--from <time>',
+      'start: a time like 2026-11-30T08:00:00Z, or an age like 90m, 12h, 7d (default: 24h)',
+      timeOf,
+    )
+    .option('--to <time>', 'end, in the same form (default: now)', timeOf)
+    .option('--by <list>', 'comma-separated: tenant, key, model, and one of minute, hour, day')
+    .option('--csv', 'print CSV with all counts')
+    .action((options: UsageOptions) => {
+      const { from, to, by, csv = false } = options
+      return runCommand(options, async ({ rest, screen, show, signal, json }) => {
+        if (csv && json) throw new UsageError('pass either --csv or --json')
+        const query = { from, to, by, format: csv ? 'csv' : 'json' }
+        if (csv) {
+          const response = await rest.send(PATH, { query, signal })
+          screen.print((await response.text()).trimEnd())
+          return
+        }
+        const usage = await rest.json<UsageJson>(PATH, { query, signal })
+        show(usage, ({ data }) =>
+          data.length === 0 ? ['no requests in this span'] : formatTable(screen, columns, data),
+        )
+      })
+    })
+}
+
+/** An ISO time. Throws commander's own error. */
+function timeOf(text: string): string {
+  const age = /^(\d{1,6})([mhd])$/.exec(text)
+  if (age !== null) return new Date(Date.now() - Number(age[1]) * spans[age[2] as keyof typeof spans]).toISOString()
+  const at = Date.parse(text)
+  if (Number.isFinite(at)) return new Date(at).toISOString()
+  throw new InvalidArgumentError('It must be a time like 2026-11-30T08:00:00Z, or an age like 90m, 12h, or 7d.')
+}
+
+type Tokens = 'prompt_tokens' | 'cached_tokens' | 'computed_tokens' | 'completion_tokens' | 'restored_tokens'
+
+const tokens = (title: string, name: Tokens): Column<UsageLineJson> => ({
+  title,
+  value: (line) => line[name] ?? undefined,
+  display: (line) => {
+    const count = line[name]
+    return count === null ? '–' : formatCount(count)
+  },
+  align: 'right',
+})
+
+const columns: readonly Column<UsageLineJson>[] = [
+  { title: 'from', value: ({ at }) => at },
+  { title: 'tenant', value: ({ tenant }) => tenant, elastic: true },
+  { title: 'key', value: ({ key }) => key, elastic: true },
+  { title: 'model', value: ({ model }) => model, elastic: true },
+  { title: 'requests', value: ({ requests }) => requests, align: 'right' },
+  { title: 'errors', value: ({ errors }) => errors, align: 'right' },
+  { title: 'aborted', value: ({ aborted }) => aborted, align: 'right' },
+  tokens('prompt', 'prompt_tokens'),
+  tokens('cached', 'cached_tokens'),
+  {
+    title: 'hit',
+    value: ({ cached_tokens: cached, prompt_tokens: prompt }) =>
+      cached === null || prompt === null || prompt === 0 ? undefined : formatPercent(cached, prompt),
+    align: 'right',
+  },
+  tokens('computed', 'computed_tokens'),
+  tokens('completion', 'completion_tokens'),
+  tokens('restored', 'restored_tokens'),
+  {
+    title: 'first token',
+    value: ({ first_token }) => first_token.mean_ms ?? undefined,
+    display: ({ first_token: { mean_ms } }) => (mean_ms === null ? '' : formatDuration(mean_ms)),
+    align: 'right',
+  },
+  {
+    title: 'longest queue',
+    value: ({ longest_queue_ms }) => longest_queue_ms,
+    display: ({ longest_queue_ms: ms }) => (ms === 0 ? '' : formatDuration(ms)),
+    align: 'right',
+  },
+]
