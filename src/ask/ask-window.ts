@@ -150,6 +150,7 @@ export class WindowAsker {
       recorded(this.#parts.ledger, owner, options.signal, async () => {
         await send()
         const answer = seen.observe()
+        requireComplete(answer, base.record.name)
         return { answer, usage: answer.usage, firstTokenMs: firstTokenMs ?? undefined, restores: true }
       }),
     )
@@ -272,15 +273,17 @@ async function sizeOf(
   }
 }
 
-/** Throws unless the answer is complete and consists of text. */
-function checkedText({ choices, complete }: Observation, { rules }: Branch, name: string): string {
+function requireComplete({ complete }: Observation, name: string): void {
+  if (complete) return
+  throw new CwmError(
+    'UPSTREAM_BROKEN',
+    `the engine ended the answer of window ${name} before it was complete; ask again`,
+  )
+}
+
+/** Throws unless the answer consists of text. */
+function checkedText({ choices }: Observation, { rules }: Branch, name: string): string {
   const messages = choices[0]?.messages ?? []
-  if (!complete) {
-    throw new CwmError(
-      'UPSTREAM_BROKEN',
-      `the engine ended the answer of window ${name} before it was complete; ask again`,
-    )
-  }
   if (messages.some((message) => rules.toolCallIds(message).length > 0)) {
     throw new CwmError(
       'ASK_CALLED_TOOL',

@@ -56,7 +56,7 @@ export async function reduceAnswers(
 }
 
 async function callsOf(
-  { fleet, quotas, policyOf, admission }: ReduceParts,
+  { fleet, quotas, policyOf, admission, ledger }: ReduceParts,
   asked: ManyQuestion,
   name: string,
   lineage: FreshLineage,
@@ -74,7 +74,7 @@ async function callsOf(
     )
   }
   await quotas.ensure(lineage.salt, policyOf(asked.tenant).kvQuotaGb)
-  return new ReductionCalls({ admission, engine, model, lineage }, asked, options)
+  return new ReductionCalls({ admission, ledger, engine, model, lineage }, asked, options)
 }
 
 /** One reduction in progress. */

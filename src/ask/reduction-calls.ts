@@ -4,6 +4,7 @@ import type { Admission } from '../admission/admission.ts'
 import { CwmError, isFinalRefusal } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Prompt, Usage } from '../base/records.ts'
+import { recorded, type UsageSink } from '../base/usage-sink.ts'
 import { rulesOf } from '../dialects/index.ts'
 import { replyText } from '../dialects/reply-text.ts'
 import type { Engine, EngineModel } from '../engines/engine.ts'
@@ -18,6 +19,7 @@ import { SeenAnswer } from './seen-answer.ts'
 
 export interface CallsParts {
   readonly admission: Pick<Admission, 'run'>
+  readonly ledger: UsageSink
   readonly engine: Engine
   readonly model: EngineModel
   readonly lineage: FreshLineage
@@ -79,7 +81,7 @@ export class ReductionCalls {
   }
 
   async #send({ prompt, temperature, fields, onText }: ReductionCall): Promise<ReductionReply> {
-    const { engine, lineage } = this.#parts
+    const { engine, lineage, ledger } = this.#parts
     const { apiKey, signal } = this.#options
     const rules = rulesOf('chat')
     const { questions } = rules
@@ -95,11 +97,15 @@ export class ReductionCalls {
     const bounds = { maxTokens: this.maxTokens, temperature, withoutTools: false }
     const body = bodyOf({ rules, questions, prompt: shaped }, bounds, lineage.salt)
     this.count++
-    await streamAnswer(engine, { path: rules.path, body, apiKey, signal, onEvent })
-    const { usage, choices, complete } = seen.observe()
-    this.#add(usage)
-    if (!complete)
-      throw new CwmError('UPSTREAM_BROKEN', 'the engine ended the reduction before it was complete; ask again')
+    const owner = { tenant: this.#asked.tenant, key: this.#options.actor, model: prompt.model }
+    const { choices } = await recorded(ledger, owner, signal, async () => {
+      await streamAnswer(engine, { path: rules.path, body, apiKey, signal, onEvent })
+      const answer = seen.observe()
+      this.#add(answer.usage)
+      if (!answer.complete)
+        throw new CwmError('UPSTREAM_BROKEN', 'the engine ended the reduction before it was complete; ask again')
+      return { answer, usage: answer.usage }
+    })
     return { text: replyText(choices[0]?.messages ?? [], rules), finishReason: choices[0]?.finishReason ?? null }
   }
 
