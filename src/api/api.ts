@@ -43,7 +43,7 @@ import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 export interface ApiParts
   extends Omit<WindowHandlerParts, 'holds'>,
     SessionHandlerParts,
-    AskHandlerParts,
+    Omit<AskHandlerParts, 'holds'>,
     LibraryHandlerParts,
     AdminHandlerParts,
     EventHandlerParts,
@@ -136,7 +136,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   }
   mountWindows(app, { ...parts, holds }, callerOf)
   mountSessions(app, parts, callerOf)
-  mountAsks(app, parts, callerOf)
+  mountAsks(app, { ...parts, holds }, callerOf)
   mountLibraries(app, parts, callerOf)
   mountAdmin(app, parts, callerOf)
   mountUsage(app, parts)

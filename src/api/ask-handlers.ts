@@ -9,11 +9,13 @@ import { manyAnswerSchema, manyAskBody } from '../wire/many-asks.ts'
 import { answerToWire, eventToWire, manyAnswerToWire } from './asks-to-wire.ts'
 import type { ApiCaller, Bindings, CallerOf } from './bindings.ts'
 import { eventHeaders, eventsOf, goneSignal } from './event-answer.ts'
+import type { AnswerHolds } from './hold-answers.ts'
 import * as routes from './routes.ts'
 
 export interface AskHandlerParts {
   readonly asker: Pick<WindowAsker, 'ask'>
   readonly manyAsker: Pick<ManyAsker, 'ask'>
+  readonly holds: Pick<AnswerHolds, 'add'>
 }
 
 const answers = <T extends z.ZodType>(schema: T, description: string) => ({
@@ -39,7 +41,11 @@ export const askMany = createRoute({
   responses: answers(manyAnswerSchema, 'The answers of the windows, their reduction, and what it cost'),
 })
 
-export function mountAsks(app: OpenAPIHono<Bindings>, { asker, manyAsker }: AskHandlerParts, callerOf: CallerOf): void {
+export function mountAsks(
+  app: OpenAPIHono<Bindings>,
+  { asker, manyAsker, holds }: AskHandlerParts,
+  callerOf: CallerOf,
+): void {
   app.openapi(askWindow, async (c) => {
     const { tenant, policy, operation } = callerOf(c)
     const { question, instructions, max_tokens: maxTokens, temperature, stream } = c.req.valid('json')
@@ -57,7 +63,9 @@ export function mountAsks(app: OpenAPIHono<Bindings>, { asker, manyAsker }: AskH
     const caller = callerOf(c)
     const { stream, ...body } = c.req.valid('json')
     const asked = manyQuestionOf(caller, body)
-    const options = { ...caller.operation, signal: goneSignal(c.env) }
+    const hold = (bytes: number) => holds.add(c.env, bytes)
+    const options = { ...caller.operation, signal: goneSignal(c.env), hold }
+    c.set('isCounted', true)
     if (!stream) return c.json(manyAnswerToWire(await manyAsker.ask(asked, { ...options, onEvent: () => {} })), 200)
     const events = eventsOf(async (send) => {
       await manyAsker.ask(asked, { ...options, onEvent: (event) => send(event.type, eventToWire(event)) })

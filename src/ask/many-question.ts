@@ -127,6 +127,8 @@ export interface ManyAnswer {
 }
 
 export type ManyOptions = Omit<AskOptions, 'onText'> & {
+  /** Reserves memory for what an answer adds to the whole, bytes. If it throws, the window fails with that error. */
+  readonly hold?: (bytes: number) => void
   /** Must not throw. */
   readonly onEvent: (event: AskEvent) => void
 }

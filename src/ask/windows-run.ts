@@ -22,6 +22,9 @@ export interface RunLimits {
   readonly budget: TokenBudget | undefined
 }
 
+/** Of a window's answer, besides its texts. */
+const HELD_BYTES = 2_048
+
 /** A window's own answer, and the model that gave it. */
 export type WindowResult = (AnsweredWindow & { readonly model: string }) | FailedWindow
 
@@ -66,6 +69,7 @@ export class WindowsRun {
       const answer = isNotFound(answered.text) ? null : answered.text
       const { usage, receipt, model } = answered
       const passage = answer === null ? null : await this.#passageOf(name, record, answer)
+      this.#options.hold?.(HELD_BYTES + 2 * ((answer?.length ?? 0) + (passage?.text.length ?? 0)))
       return { window: name, answer, passage, usage, receipt, model }
     } catch (thrown) {
       return { window: name, error: this.#errorOf(name, thrown) }
@@ -76,8 +80,8 @@ export class WindowsRun {
   async #askWithin(name: string): Promise<WindowAnswer> {
     const { asker, windows } = this.#parts
     const { tenant, policy, question, maxTokens, temperature } = this.#asked
-    const { onEvent: _, ...options } = this.#options
-    const call: AskOptions = { ...options, signal: this.#signal }
+    const { apiKey, actor, headers } = this.#options
+    const call: AskOptions = { apiKey, actor, ...(headers === undefined ? {} : { headers }), signal: this.#signal }
     const instructions = withNotFound(this.#asked.instructions)
     const { budget } = this.#limits
     let settle: ReturnType<TokenBudget['take']> | undefined

@@ -132,3 +132,14 @@ describe('deadline', () => {
     await nothingLeft(stack, before)
   })
 })
+
+describe('memory', () => {
+  it('for answers that does not suffice is the error of the windows that find none left', async () => {
+    const names = await start(3, { settings: { max_observed_bytes_in_all: 5_200 } })
+
+    const { answers, failed } = await askedMany(stack.url, { question, windows: { names }, parallel: 1 })
+
+    expect(answers.map(({ window }) => window)).toEqual(['w000'])
+    expect(failed.map(({ error }) => error.code)).toEqual(['overloaded', 'overloaded'])
+  })
+})
