@@ -9,6 +9,7 @@ export const toolNames = [
   'window_delete',
   'window_ask',
   'windows_ask',
+  'library_add',
   'session_list',
   'cache_stats',
   'health_check',

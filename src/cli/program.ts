@@ -14,6 +14,7 @@ import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
 import { addEngines } from './engines.ts'
 import { exitOnBrokenPipe } from './exit-on-epipe.ts'
 import { runKey } from './key.ts'
+import { addLibraries } from './libraries.ts'
 import { addMcp } from './mcp.ts'
 import { addPlan } from './plan.ts'
 import { addReload } from './reload.ts'
@@ -82,6 +83,7 @@ export function createProgram(): Command {
 
   addWindows(program)
   addAsk(program)
+  addLibraries(program)
   addSessions(program)
   addEngines(program)
   addPlan(program)

@@ -4,9 +4,8 @@ import { CwmError } from '../base/errors.ts'
 import { isLibraryName, libraryNameRule, randomId } from '../base/ids.ts'
 import type { LibraryManifest, LibraryPart, LibraryRecord } from '../base/library-records.ts'
 import type { Prompt } from '../base/records.ts'
-import { requireModel, type TenantPolicy } from '../base/tenants.ts'
+import type { TenantPolicy } from '../base/tenants.ts'
 import type { CallOptions } from '../engines/engine.ts'
-import { outputReserve } from '../limits/output-reserve.ts'
 import { bytesOf } from '../windows/checksum.ts'
 import { sortedTags } from '../windows/new-window.ts'
 import type { OperationOptions } from '../windows/operation-audit.ts'
@@ -17,14 +16,16 @@ import { checkRoom } from './library-quota.ts'
 import type { CutPart, GivenText } from './part-cutter.ts'
 import { partName, partPrompt, textOfPart } from './part-prompt.ts'
 import type { LibraryParts } from './parts.ts'
+import { invalidField, type WindowFrame, windowFrame } from './window-frame.ts'
 
 export interface LibraryRequest {
   readonly tenant: string
   readonly policy: TenantPolicy
   readonly name: string
-  readonly model: string
+  /** Undefined: that of the library so far, or the only one that the engine serves. */
+  readonly model: string | undefined
   readonly texts: readonly GivenText[]
-  /** Undefined: `DEFAULT_TOKENS`, or what the context limit allows. */
+  /** Undefined: as many as the library's windows have so far; otherwise 4,096, or what the context limit allows. */
   readonly tokensPerWindow: number | undefined
   readonly tags: readonly string[]
 }
@@ -34,12 +35,8 @@ interface NewPart extends LibraryPart {
   readonly prompt: Prompt
 }
 
-/** Long enough for a chapter's section, short enough that an answer's source is a page or two. */
-const DEFAULT_TOKENS = 4_096
-/** A chunk of LMCache: less than one is not restored. See docs/engine-behavior.md#whole-chunks. */
-export const MIN_TOKENS = 256
-export const MAX_TEXTS = 1_000
-export const MAX_CHARACTERS = 16 * 1024 * 1024
+const MAX_TEXTS = 1_000
+const MAX_CHARACTERS = 16 * 1024 * 1024
 /** A record lists all of them. */
 const MAX_PARTS = 4_000
 const MAX_LIBRARIES = 1_000
@@ -57,14 +54,13 @@ export async function putTexts(
   const { store, now } = parts
   const { tenant, name } = request
   checkTexts(request)
-  const tokensPerWindow = await windowSize(parts, request, options)
   const before = await store.getLibrary(tenant, name)
   if (before?.deleted === true) throw beingDeleted(name)
+  const frame = await windowFrame(parts, request, before, options)
   await checkCount(parts, request, before)
-  const cut = await cutAll(parts, request, tokensPerWindow, before, options)
+  const cut = await cutAll(parts, request, frame, before, options)
   const manifest: LibraryManifest = {
-    model: request.model,
-    tokensPerWindow,
+    ...frame,
     titles: request.texts.map(({ title }) => title),
     parts: cut.map(({ window, tokens, text }) => ({ window, tokens, text })),
     tags: sortedTags(request.tags),
@@ -79,36 +75,18 @@ export async function putTexts(
   return record
 }
 
-function checkTexts({ name, model, policy, texts }: LibraryRequest): void {
-  if (!isLibraryName(name)) throw invalid('name', `must be ${libraryNameRule}`)
-  requireModel(policy, model)
-  if (texts.length > MAX_TEXTS) throw invalid('texts', `${texts.length} texts; at most ${MAX_TEXTS} are allowed`)
+function checkTexts({ name, texts }: LibraryRequest): void {
+  if (!isLibraryName(name)) throw invalidField('name', `must be ${libraryNameRule}`)
+  if (texts.length > MAX_TEXTS) throw invalidField('texts', `${texts.length} texts; at most ${MAX_TEXTS} are allowed`)
   const characters = texts.reduce((sum, { text }) => sum + text.length, 0)
   if (characters > MAX_CHARACTERS) {
-    throw invalid('texts', `${characters} characters; at most ${MAX_CHARACTERS} are allowed: use several libraries`)
-  }
-  const empty = texts.findIndex(({ text }) => text.trim() === '')
-  if (empty >= 0) throw invalid(`texts.${empty}.text`, 'the text is empty')
-}
-
-/** The most tokens of a window. The context limit leaves room for a question and its answer. */
-async function windowSize(
-  { fleet }: LibraryParts,
-  { model, tokensPerWindow }: LibraryRequest,
-  { apiKey }: CallOptions,
-): Promise<number> {
-  const { models } = await fleet.pick({ model })
-  const found = await models.find(model, apiKey)
-  if (found === undefined) throw invalid('model', `the engine lists no model ${model}`)
-  const limit = found.contextLimit ?? found.limit
-  const most = limit === undefined ? Number.POSITIVE_INFINITY : limit - 2 * outputReserve(undefined, limit)
-  if (tokensPerWindow !== undefined && tokensPerWindow > most) {
-    throw invalid(
-      'tokens_per_window',
-      `${tokensPerWindow} is too large: the context limit of ${model} is ${limit} tokens, and a question and its answer need room; at most ${most} are allowed`,
+    throw invalidField(
+      'texts',
+      `${characters} characters; at most ${MAX_CHARACTERS} are allowed: use several libraries`,
     )
   }
-  return tokensPerWindow ?? Math.min(DEFAULT_TOKENS, most)
+  const empty = texts.findIndex(({ text }) => text.trim() === '')
+  if (empty >= 0) throw invalidField(`texts.${empty}.text`, 'the text is empty')
 }
 
 async function checkCount(
@@ -125,17 +103,17 @@ async function checkCount(
 /** The parts of all texts. Those of the library so far stay where the text is unchanged. */
 async function cutAll(
   parts: LibraryParts,
-  request: LibraryRequest,
-  tokensPerWindow: number,
+  { tenant, name, texts }: LibraryRequest,
+  frame: WindowFrame,
   before: LibraryRecord | undefined,
   options: CallOptions,
 ): Promise<NewPart[]> {
-  const { model, name, texts } = request
+  const { model, tokensPerWindow } = frame
   const all: NewPart[] = []
-  const keptOf = await readKept(parts, request, tokensPerWindow, before)
+  const keptOf = await readKept(parts, tenant, frame, before)
   for (const [text, given] of texts.entries()) {
     const kept = keptOf.get(given.title) ?? []
-    for (const part of await parts.cutter.cut(given, { model, tokensPerWindow, kept }, options)) {
+    for (const part of await parts.cutter.cut(given, { ...frame, kept }, options)) {
       // Blank lines alone need no window. They are still part of the text, so they do not change how it is cut.
       if (part.text.trim() === '') continue
       const prompt = partPrompt(model, given.title, part.text)
@@ -149,8 +127,8 @@ async function cutAll(
 /** The parts of the library so far, by the title of their text, if its windows are cut by the same rules. */
 async function readKept(
   { store }: LibraryParts,
-  { tenant, model }: LibraryRequest,
-  tokensPerWindow: number,
+  tenant: string,
+  { model, tokensPerWindow }: WindowFrame,
   before: LibraryRecord | undefined,
 ): Promise<ReadonlyMap<string, readonly CutPart[]>> {
   const kept = new Map<string, CutPart[]>()
@@ -199,12 +177,8 @@ function sizeOf(missing: readonly NewPart[]) {
   return { windows: missing.length, tokens, bytes: prompts + tokens * Uint32Array.BYTES_PER_ELEMENT }
 }
 
-function invalid(param: string, message: string): CwmError {
-  return new CwmError('INVALID_FIELD', `${param}: ${message}`, { param })
-}
-
 function tooManyParts(tokensPerWindow: number): CwmError {
-  return invalid(
+  return invalidField(
     'texts',
     `more than ${MAX_PARTS} windows of ${tokensPerWindow} tokens; raise tokens_per_window or use several libraries`,
   )

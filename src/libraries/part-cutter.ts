@@ -85,7 +85,7 @@ export class PartCutter {
     )
     const parts = await inParallel(texts, COUNTS_AT_ONCE, async (text) => {
       const tokens = known.get(text)
-      return tokens === undefined ? await fit(text, measure, 0) : [{ text, tokens }]
+      return tokens === undefined ? await fitText(text, measure, 0) : [{ text, tokens }]
     })
     return parts.flat()
   }
@@ -108,7 +108,7 @@ async function countPart(
 }
 
 /** The text as one part, or cut again until each part fits. */
-async function fit(text: string, measure: Measure, round: number): Promise<CutPart[]> {
+async function fitText(text: string, measure: Measure, round: number): Promise<CutPart[]> {
   const { rules, overhead, tokensPerWindow } = measure
   const tokens = await measure.count(text)
   if (tokens <= tokensPerWindow) return [{ text, tokens }]
@@ -117,7 +117,7 @@ async function fit(text: string, measure: Measure, round: number): Promise<CutPa
   const texts = cutText(text, { ...rules, maxSize: Math.max(1, Math.floor(estimate * share)) })
   if (texts.length < 2 || round === MAX_ROUNDS) throw tooSmall(tokensPerWindow, overhead)
   const parts: CutPart[] = []
-  for (const one of texts) parts.push(...(await fit(one, measure, round + 1)))
+  for (const one of texts) parts.push(...(await fitText(one, measure, round + 1)))
   return parts
 }
 

@@ -4,6 +4,7 @@ import { McpServer } from '@modelcontextprotocol/server'
 import type { CallRest } from '../base/call-rest.ts'
 import { askTools } from './ask-tools.ts'
 import { cacheTools } from './cache-tools.ts'
+import { libraryTools } from './library-tools.ts'
 import { addPrompts } from './prompts.ts'
 import { addResources } from './resources.ts'
 import { addTool, type ToolParts } from './tool.ts'
@@ -18,7 +19,7 @@ export interface ServerParts {
 export function createServer({ version, rest }: ServerParts): McpServer {
   const server = new McpServer({ name: 'cwm', title: 'Context windows', version })
   const parts: ToolParts = { rest }
-  for (const tool of [...windowTools, ...askTools, ...cacheTools]) addTool(server, tool, parts)
+  for (const tool of [...windowTools, ...askTools, ...libraryTools, ...cacheTools]) addTool(server, tool, parts)
   addResources(server, parts)
   addPrompts(server, parts)
   return server

@@ -19,13 +19,19 @@ const textSchema = z.strictObject({
 })
 
 export const libraryBody = z.strictObject({
-  model: z.string().min(1),
+  model: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Default: that of the library so far, or the only one that the engine serves'),
   texts: z.array(textSchema).min(1).describe('All texts of the library: those that it had before are replaced'),
   tokens_per_window: z
     .int()
     .min(256)
     .optional()
-    .describe('Most tokens of a window. Default: 4096, or what the context limit leaves beside question and answer'),
+    .describe(
+      'Most tokens of a window. Default: as before, or 4096, or what the context limit leaves beside question and answer',
+    ),
   tags: labelsSchema.shape.tags.describe('Tags of the windows beside `library:NAME`'),
 })
 

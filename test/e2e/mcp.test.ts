@@ -57,7 +57,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
       'cache_stats',
       'health_check',
     ])
-    expect(destroying.map(({ name }) => name)).toEqual(['window_delete'])
+    expect(destroying.map(({ name }) => name)).toEqual(['window_delete', 'library_add'])
   })
 
   it('freezes, shows, clones, thaws, and deletes', async () => {
@@ -118,6 +118,18 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(tagged).toMatchObject({ answers: [{ window: `asked-${transport}` }], receipt: { windows: 1 } })
     expect(await agent.refused('windows_ask', { question })).toBe('give either window_names or tag')
     expect(await agent.refused('windows_ask', { question, tag: 'nothing' })).toContain('no frozen window')
+  })
+
+  it('saves a long text as windows that can be asked by their tag', async () => {
+    const library = `notes-${transport}`
+    const text = `# One\n\n${prose(400)}\n\n# Two\n\n${prose(400, 'tide')}\n`
+
+    const added = await agent.use('library_add', { library_name: library, text, title: 'Notes' })
+    const asked = await agent.use('windows_ask', { question: 'Why?', tag: `library:${library}`, reduce: 'none' })
+
+    expect(added).toMatchObject({ library, tag: `library:${library}`, state: 'ready', windows: 1 })
+    expect(asked).toMatchObject({ receipt: { windows: 1 } })
+    expect(await agent.refused('library_add', { library_name: 'a/b', text })).toContain('name: must be')
   })
 
   it('thaws a window into a session, whose next turn continues from it', async () => {

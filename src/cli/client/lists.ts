@@ -41,13 +41,13 @@ export async function listAll<T>(
   rest: Rest,
   path: string,
   options: ListOptions,
-  call: Pick<Call, 'query' | 'signal'> = {},
+  { maxPage = MAX_PAGE, ...call }: Pick<Call, 'query' | 'signal'> & { readonly maxPage?: number } = {},
 ): Promise<PageJson<T>> {
   const wanted = options.all === true ? Number.POSITIVE_INFINITY : (options.limit ?? 100)
   const data: T[] = []
   let cursor = options.cursor
   for (;;) {
-    const limit = Math.min(MAX_PAGE, wanted - data.length)
+    const limit = Math.min(maxPage, wanted - data.length)
     const page = await rest.json<PageJson<T>>(path, { ...call, query: { ...call.query, limit, cursor } })
     data.push(...page.data)
     cursor = page.next_cursor
