@@ -8,10 +8,10 @@ export interface Range {
 
 /** A part that is found more often is hardly text. */
 const MAX_PLACES = 4
-/** A part of at least as many characters is recognized anywhere; a shorter one only at the start of a line. */
-const CERTAIN_LENGTH = 200
-/** Characters of the next part that show that a part ended within a word before, too. */
-const NEXT_LENGTH = 64
+/** Parts are looked up by their first characters. Shorter parts are only found beside others. */
+const HEAD_LENGTH = 64
+/** Parts that begin alike: more are hardly text. */
+const MAX_ALIKE = 16
 
 /** The places of `parts`, in the order of the text. They do not overlap, and cover as much of it as possible. */
 export function keptRanges(text: string, parts: readonly string[]): Range[] {
@@ -31,30 +31,45 @@ function inOrder(text: string, parts: readonly string[]): Range[] | undefined {
   return end === text.length ? ranges : undefined
 }
 
+/**
+ * Where parts may be: at the start of a line, or where the part before ends or the part after begins. So the text is read once, however many
+ * parts there are.
+ */
 function placesOf(text: string, parts: readonly string[]): Range[] {
-  const places: Range[] = []
-  const seen = new Set<string>()
-  for (const [n, part] of parts.entries()) {
-    if (part === '' || seen.has(part)) continue
-    seen.add(part)
-    let at = text.indexOf(part)
-    for (let found = 0; at >= 0 && found < MAX_PLACES; found++) {
-      const range = { start: at, end: at + part.length }
-      if (startsWell(text, range) && endsWell(text, range, parts[n + 1])) places.push(range)
-      at = text.indexOf(part, at + 1)
-    }
+  const places: Range[][] = parts.map(() => [])
+  const add = (n: number, start: number): void => {
+    const [part = '', found = []] = [parts[n], places[n]]
+    const range = { start, end: start + part.length }
+    if (part === '' || found.length === MAX_PLACES || found.some((other) => other.start === start)) return
+    if (start >= 0 && text.startsWith(part, start) && endsWell(text, range, parts[n + 1])) found.push(range)
   }
-  return places
+  const alike = byHead(parts)
+  for (let start = 0; start >= 0 && start < text.length; start = text.indexOf('\n', start) + 1 || -1) {
+    for (const n of alike.get(text.slice(start, start + HEAD_LENGTH)) ?? []) add(n, start)
+  }
+  for (let n = 1; n < parts.length; n++) for (const { end } of places[n - 1] ?? []) add(n, end)
+  for (let n = parts.length - 2; n >= 0; n--) {
+    for (const { start } of places[n + 1] ?? []) add(n, start - (parts[n] ?? '').length)
+  }
+  return places.flat()
 }
 
-function startsWell(text: string, { start, end }: Range): boolean {
-  return start === 0 || text[start - 1] === '\n' || end - start >= CERTAIN_LENGTH
+function byHead(parts: readonly string[]): ReadonlyMap<string, readonly number[]> {
+  const alike = new Map<string, number[]>()
+  for (const [n, part] of parts.entries()) {
+    if (part.length < HEAD_LENGTH) continue
+    const head = part.slice(0, HEAD_LENGTH)
+    const others = alike.get(head)
+    if (others === undefined) alike.set(head, [n])
+    else if (others.length < MAX_ALIKE) others.push(n)
+  }
+  return alike
 }
 
 /** Whether nothing was added to the last word. */
 function endsWell(text: string, { end }: Range, next: string | undefined): boolean {
   if (end === text.length || /\s/.test(text[end - 1] ?? '') || /\s/.test(text[end] ?? '')) return true
-  return next !== undefined && text.startsWith(next.slice(0, NEXT_LENGTH), end)
+  return next !== undefined && text.startsWith(next.slice(0, HEAD_LENGTH), end)
 }
 
 /** Those of the ranges that do not overlap and are longest together. */
