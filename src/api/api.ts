@@ -198,6 +198,10 @@ function askerOf({ callerOf }: ApiParts, c: Context<Bindings>, scope: RequestSco
 }
 
 function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError {
+  if (c.req.path.startsWith('/cwm/a/')) {
+    const paths = 'GET /cwm/a/TAG/v1/models and POST /cwm/a/TAG/v1/chat/completions'
+    return new CwmError('UNKNOWN_PATH', `unknown path; of a tag there are only ${paths}`, { param: 'path' })
+  }
   const known = new Set(app.routes.map(({ path }) => path).filter((path) => !/[:*{]/.test(path)))
   const near = nearestPath(c.req.path, [...known])
   const hint = near === undefined ? '' : `did you mean ${near}? Otherwise `
@@ -207,7 +211,7 @@ function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError
 }
 
 function carriesContent(method: string, path: string): boolean {
-  return method === 'PUT' || (method === 'POST' && path === '/cwm/v1/windows/import')
+  return method === 'PUT' || (method === 'POST' && (path === '/cwm/v1/windows/import' || path.startsWith('/cwm/a/')))
 }
 
 /** Browsers let any page send simple requests. So requests from other origins are rejected, and requests that change something must be JSON. */

@@ -155,7 +155,7 @@ function checkPresent(signal: AbortSignal): void {
 }
 
 /** The model of most answers; of equal ones, the first. Empty if there is no answer. */
-function commonest(models: readonly string[]): string {
+export function commonest(models: readonly string[]): string {
   const counts = new Map<string, number>()
   for (const model of models) counts.set(model, (counts.get(model) ?? 0) + 1)
   let [best, most] = ['', 0]

@@ -6,7 +6,7 @@ import { CwmError, isFinalRefusal } from '../base/errors.ts'
 import type { WindowParts } from '../windows/parts.ts'
 import { groupsThatFit } from './answer-groups.ts'
 import type { ConversationTurn, ManyOptions, ManyQuestion, ManyReceipt, Reduction } from './many-question.ts'
-import { ReductionCalls, type ReductionReply } from './reduction-calls.ts'
+import { type CallsQuestion, ReductionCalls, type ReductionReply } from './reduction-calls.ts'
 import { type FreshLineage, inFreshLineage } from './reduction-lineage.ts'
 import { type Answer, choicePrompt, synthesisPrompt } from './reduction-prompts.ts'
 
@@ -55,9 +55,10 @@ export async function reduceAnswers(
   })
 }
 
-async function callsOf(
+/** Calls of a model under this lineage. Throws `INVALID_FIELD` if no engine serves it. */
+export async function callsOf(
   { fleet, quotas, policyOf, admission, ledger }: ReduceParts,
-  asked: ManyQuestion,
+  asked: CallsQuestion,
   name: string,
   lineage: FreshLineage,
   options: ManyOptions,

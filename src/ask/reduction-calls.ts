@@ -25,6 +25,9 @@ export interface CallsParts {
   readonly lineage: FreshLineage
 }
 
+/** Whose calls these are, and how long their answers may be. */
+export type CallsQuestion = Pick<ManyQuestion, 'tenant' | 'sharer' | 'policy' | 'maxTokens'>
+
 export interface ReductionCall {
   readonly prompt: Prompt
   readonly temperature: number | undefined
@@ -40,14 +43,14 @@ export interface ReductionReply {
 
 export class ReductionCalls {
   readonly #parts: CallsParts
-  readonly #asked: ManyQuestion
+  readonly #asked: CallsQuestion
   readonly #options: ManyOptions
   readonly maxTokens: number
   count = 0
   /** The sum over all calls; undefined if there was none, null once the engine did not report one. */
   #usage: Usage | null | undefined
 
-  constructor(parts: CallsParts, asked: ManyQuestion, options: ManyOptions) {
+  constructor(parts: CallsParts, asked: CallsQuestion, options: ManyOptions) {
     this.#parts = parts
     this.#asked = asked
     this.#options = options

@@ -6,6 +6,7 @@ import { createApi } from '../api/api.ts'
 import type { Bindings } from '../api/bindings.ts'
 import { callInProcess } from '../api/in-process.ts'
 import { openApiText } from '../api/openapi.ts'
+import { createAskChat } from '../ask-chat/ask-chat.ts'
 import { version } from '../base/version.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
 import { readAffinity } from '../engines/affinity.ts'
@@ -39,6 +40,7 @@ export function createFaces(start: Start, services: Services, reloader: Reloader
   const readiness = new ReadinessCheck(store, fleet)
   const mcp = createMcp(version)
   const api = createRest(start, services, { readiness, mcp, reloader })
+  addAskChat(start, services, api)
   if (start.settings.dashboard) addDashboard(start, services, api)
   const listener = getRequestListener(api.fetch, { hostname: 'localhost' })
   return { proxy, api: (request, response) => void listener(request, response), mcp, readiness }
@@ -110,6 +112,25 @@ function createRest(
     health: () => health.read(),
     readiness: (leftOut) => readiness.read(leftOut),
   })
+}
+
+function addAskChat(
+  { settings, log, now }: Start,
+  { manyAsker, sideChat, windows, callers }: Services,
+  api: Api,
+): void {
+  const chat = createAskChat({
+    manyAsker,
+    sideChat,
+    windows,
+    callerOf: (request) => callers.forRest(request),
+    showsProgress: settings.ask_progress === 'reasoning',
+    reduceModel: settings.ask_reduce_model,
+    sideRequests: settings.ask_side_requests,
+    log,
+    now,
+  })
+  api.route('/', chat)
 }
 
 function addDashboard({ log, now }: Start, { deriver, store, tenants }: Services, api: Api): void {

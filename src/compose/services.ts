@@ -2,6 +2,7 @@
 
 import { ManyAsker } from '../ask/ask-many.ts'
 import { WindowAsker } from '../ask/ask-window.ts'
+import { answerSideChat, type SideAnswer, type SideChat, type SideOptions } from '../ask/side-chat.ts'
 import type { Libraries } from '../libraries/libraries.ts'
 import { type Core, createCore } from './core.ts'
 import { EngineWatch } from './engine-watch.ts'
@@ -15,6 +16,7 @@ export interface Services extends Core, Turns {
   readonly engineWatch: EngineWatch
   readonly asker: WindowAsker
   readonly manyAsker: ManyAsker
+  readonly sideChat: (chat: SideChat, options: SideOptions) => Promise<SideAnswer>
   readonly libraries: Libraries
 }
 
@@ -27,6 +29,9 @@ export function createServices(start: Start, storage: Storage, engines: Engines)
   const { windowParts, windows, passages } = core
   const keepsKv = core.lmcache.configured
   const manyAsker = new ManyAsker({ ...windowParts, windows, asker, admission, keepsKv, passages })
+  const sideChat = (chat: SideChat, options: SideOptions) =>
+    answerSideChat({ ...windowParts, admission, keepsKv }, chat, options)
   const engineWatch = new EngineWatch({ ...core, metrics, log })
-  return { ...core, ...turns, engineWatch, asker, manyAsker, libraries: createLibraries(start, core) }
+  const libraries = createLibraries(start, core)
+  return { ...core, ...turns, engineWatch, asker, manyAsker, sideChat, libraries }
 }

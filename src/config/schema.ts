@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { logFormats, logLevels } from '../base/logger.ts'
+import { openWebUiTasks } from '../identity/side-requests.ts'
 import { affinityKeys } from '../tenants/affinity-key.ts'
 import {
   addresses,
@@ -347,6 +348,21 @@ const shape = {
     .default(0)
     .describe(
       'Interval of comments sent to the client of a stream until the first token arrives, milliseconds; 0, the default, sends none. Status 200 is then sent with the first comment',
+    ),
+  ask_progress: oneOf(['reasoning', 'none'])
+    .default('reasoning')
+    .describe(
+      'What a chat app on the base URL /cwm/a/TAG/v1 sees while windows are asked: reasoning (one line for each window as it is done, as reasoning of the model) or none',
+    ),
+  ask_reduce_model: text()
+    .optional()
+    .describe(
+      'Served name of the model that writes the replies on /cwm/a/TAG/v1, and that gets the side requests of chat apps. Default: the model of most of the windows with the tag',
+    ),
+  ask_side_requests: names
+    .default([...openWebUiTasks])
+    .describe(
+      'How the side requests of chat apps begin (for a title, tags, or follow-up questions), which no window is asked. Line breaks count as spaces. The default has the task prompts of Open WebUI',
     ),
   stream_timeout_ms: ms
     .default(0)

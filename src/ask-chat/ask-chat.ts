@@ -1,0 +1,96 @@
+// A chat API over windows: under the base URL /cwm/a/TAG/v1, each message is a question to all windows with this tag, and the reply is what
+// the model makes of their answers. For chat apps, which can only set a base URL.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { type Context, Hono } from 'hono'
+import { CwmError } from '../base/errors.ts'
+import { isObject } from '../base/json.ts'
+import type { WindowRecord } from '../base/records.ts'
+import type { Caller } from '../base/tenants.ts'
+import { answerChat, type ChatAnswererParts } from './chat-answerer.ts'
+import { readChatQuestion } from './chat-question.ts'
+
+interface Env {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
+type Bindings = { Bindings: Env }
+type Ctx = Context<Bindings>
+
+export interface AskChatParts extends ChatAnswererParts {
+  /** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
+  readonly callerOf: (request: IncomingMessage) => Caller
+}
+
+const BASE = '/cwm/a/:tag'
+/** As for windows: `labels` in src/wire/windows.ts. */
+const TAG = /^[\x21-\x7e]{1,64}$/
+/** The only header of cwm's own that counts here: the operator names the tenant with it. */
+const TENANT_HEADER = 'x-cwm-tenant'
+
+/** The routes, to be mounted where bodies are received and parsed, and errors become answers (src/api/api.ts). */
+export function createAskChat(parts: AskChatParts): Hono<Bindings> {
+  const app = new Hono<Bindings>()
+
+  app.get(`${BASE}/v1/models`, async (c) => {
+    const tag = tagOf(c)
+    const { createdAt } = await newestOf(parts, c, tag)
+    const model = { id: modelOf(tag), object: 'model', created: Math.floor(createdAt / 1_000), owned_by: 'cwm' }
+    return c.json({ object: 'list', data: [model] })
+  })
+
+  app.post(`${BASE}/v1/chat/completions`, async (c) => {
+    const tag = tagOf(c)
+    checkHeaders(c.env.incoming)
+    const body: unknown = await c.req.json()
+    if (!isObject(body)) throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
+    const question = readChatQuestion(body)
+    checkModel(body.model, tag)
+    // Before a stream begins, so that an absent tag is an answer with its status.
+    await newestOf(parts, c, tag)
+    const caller = parts.callerOf(c.env.incoming)
+    await answerChat(parts, c.env.outgoing, { caller, tag, model: modelOf(tag), question })
+    return RESPONSE_ALREADY_SENT
+  })
+
+  return app
+}
+
+function modelOf(tag: string): string {
+  return `ask:${tag}`
+}
+
+function tagOf(c: Ctx): string {
+  const tag = c.req.param('tag') ?? ''
+  if (TAG.test(tag)) return tag
+  throw new CwmError('INVALID_PATH', '/cwm/a/TAG/v1: a tag is 1 to 64 visible ASCII characters', { param: 'path' })
+}
+
+/** Throws `WINDOW_NOT_FOUND` if the caller has no frozen window with this tag, whoever else has one. */
+async function newestOf({ windows, callerOf }: AskChatParts, c: Ctx, tag: string): Promise<WindowRecord> {
+  const { tenant } = callerOf(c.env.incoming)
+  const { items } = await windows.list(tenant, { limit: 1, tags: [tag], state: 'frozen' })
+  const [newest] = items
+  if (newest !== undefined) return newest
+  throw new CwmError(
+    'WINDOW_NOT_FOUND',
+    `no frozen window under this key has the tag ${tag}; give windows this tag when you freeze them, or with PATCH /cwm/v1/windows/NAME`,
+    { param: 'path' },
+  )
+}
+
+/** Questions belong to no session, so headers that name a session or a window would be ignored. */
+function checkHeaders({ headers }: IncomingMessage): void {
+  const name = Object.keys(headers).find((header) => header.startsWith('x-cwm-') && header !== TENANT_HEADER)
+  if (name === undefined) return
+  throw new CwmError('INVALID_HEADER', `${name} has no effect on questions to windows; leave it out`, { param: name })
+}
+
+function checkModel(model: unknown, tag: string): void {
+  if (model === modelOf(tag)) return
+  const given = typeof model === 'string' ? JSON.stringify(model.slice(0, 80)) : 'missing'
+  throw new CwmError('INVALID_FIELD', `\`model\` is ${given}; this base URL has one model, ${modelOf(tag)}`, {
+    param: 'model',
+  })
+}

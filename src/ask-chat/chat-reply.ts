@@ -1,0 +1,50 @@
+// Turns the answer of many windows into the reply of a chat: its text, its usage, or the error that stands for it.
+
+import type { ManyAnswer } from '../ask/many-question.ts'
+import type { CwmError } from '../base/errors.ts'
+import type { ChatUsage } from './chat-answer.ts'
+
+export interface ChatReply {
+  readonly text: string
+  readonly finishReason: string
+  readonly usage: ChatUsage | undefined
+}
+
+/** Throws the error of the reduction, and if no window could be asked, that of the first one. */
+export function replyOf({ reduction, reductionError, failed, receipt }: ManyAnswer): ChatReply {
+  const error = reductionError ?? onlyFailures(receipt.failed === receipt.windows, failed[0]?.error)
+  if (error !== undefined) throw error
+  return {
+    text: reduction?.answer ?? nothingFound(receipt.notFound, receipt.failed),
+    finishReason: reduction?.finishReason === 'length' ? 'length' : 'stop',
+    usage: usageOf(receipt),
+  }
+}
+
+function onlyFailures(isTotal: boolean, first: CwmError | undefined): CwmError | undefined {
+  return isTotal ? first : undefined
+}
+
+/** For a person, who sees no receipt. */
+function nothingFound(notFound: number, failed: number): string {
+  const text =
+    notFound === 1 ? 'The window does not hold an answer.' : `None of the ${notFound} windows holds an answer.`
+  return failed === 0 ? text : `${text} ${failed} could not be asked.`
+}
+
+/** Undefined if the engine reports no counts for a part of it: a partial sum would look complete. */
+function usageOf({
+  promptTokens,
+  completionTokens,
+  restoredTokens,
+  reduction,
+}: ManyAnswer['receipt']): ChatUsage | undefined {
+  const prompt = sum(promptTokens, reduction.calls === 0 ? 0 : reduction.promptTokens)
+  const completion = sum(completionTokens, reduction.calls === 0 ? 0 : reduction.completionTokens)
+  if (prompt === undefined || completion === undefined) return undefined
+  return { promptTokens: prompt, completionTokens: completion, cachedTokens: restoredTokens ?? undefined }
+}
+
+function sum(windows: number | null, reduction: number | null): number | undefined {
+  return windows === null || reduction === null ? undefined : windows + reduction
+}
