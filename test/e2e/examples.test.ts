@@ -49,3 +49,34 @@ it('examples/tenants.mjs shares nothing between its customers', async () => {
   expect(output).toMatch(/customer b, turn 1: 0 of \d+/)
   expect(output).toMatch(/customer b sees 1 session/)
 })
+
+it('examples/recursive.py asks the windows that its model names, and stops at the answer', async () => {
+  const stack = await startStack()
+  const run = () =>
+    runExample(
+      { name: 'recursive.py', command: ['python3', 'examples/recursive.py'] },
+      { CWM_URL: stack.url, MODEL: 'sim-model' },
+    )
+  // Freezing the windows takes replies as well.
+  await run()
+  const before = stack.sim.requests.all('engine').length
+  for (const content of [
+    'ASK ferry-oslo: When does it leave?\nASK nowhere: What is it?',
+    'At seven.',
+    'ANSWER: the ferry from Oslo',
+  ]) {
+    stack.sim.script({ content })
+  }
+  const output = await run()
+  const bodies = stack.sim.requests
+    .all('engine')
+    .slice(before)
+    .filter(({ path }) => path === '/v1/chat/completions')
+    .map(({ body }) => JSON.parse(body.toString()) as { messages: { content: string }[] })
+  await stack.close()
+
+  expect(output).toMatch(/^the ferry from Oslo\n\d+ of \d+ tokens/)
+  expect(bodies).toHaveLength(3)
+  expect(bodies[1]?.messages.at(-1)?.content).toContain('When does it leave?')
+  expect(bodies[2]?.messages.at(-1)?.content).toBe('ferry-oslo: At seven.')
+})

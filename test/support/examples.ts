@@ -2,8 +2,11 @@
 
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 
 const exec = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -25,6 +28,9 @@ export const examples: readonly Example[] = [
   { name: 'langchain.mjs', command: [process.execPath, 'examples/langchain.mjs'] },
   { name: 'curl.sh', command: ['examples/curl.sh'], needs: 'jq' },
   { name: 'long-document.sh', command: ['examples/long-document.sh'], needs: 'jq' },
+  { name: 'ask_windows.py', command: [python, 'examples/ask_windows.py'], needs: 'python' },
+  { name: 'ask-windows.ts', command: [process.execPath, 'examples/ask-windows.ts'] },
+  { name: 'recursive.py', command: ['python3', 'examples/recursive.py'] },
 ]
 
 const wanted = {
@@ -57,7 +63,8 @@ async function isMissing({ name, needs }: Example): Promise<boolean> {
 
 /** Runs an example and returns its output. Throws with its standard error if it fails. */
 export async function runExample({ command }: Example, env: Record<string, string>): Promise<string> {
-  const [program, ...words] = command
+  const [program, ...words] = await Promise.all(command.map(runnable))
+  if (program === undefined) throw new Error('an example needs a program')
   const file = existsSync(`${root}/${program}`) ? `${root}/${program}` : program
   const { stdout } = await exec(file, words, {
     cwd: root,
@@ -65,6 +72,19 @@ export async function runExample({ command }: Example, env: Record<string, strin
     timeout: DEADLINE_MS,
   })
   return stdout
+}
+
+/** Node 20 runs no TypeScript, so its types are removed. The copy is where imports find the same packages. */
+async function runnable(word: string): Promise<string> {
+  if (!word.endsWith('.ts')) return word
+  const { outputText } = transpileModule(await readFile(`${root}/${word}`, 'utf8'), {
+    compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2023 },
+  })
+  const folder = `${root}/node_modules/.cache/cwm-examples`
+  await mkdir(folder, { recursive: true })
+  const file = `${folder}/${basename(word, '.ts')}-${process.pid}.mjs`
+  await writeFile(file, outputText)
+  return file
 }
 
 /** Parses the line that all examples print: cached tokens and prompt tokens. */
