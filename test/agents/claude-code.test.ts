@@ -2,6 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Settings } from '../../src/config/schema.ts'
+import { documentWindow } from '../support/asks.ts'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { rest } from '../support/rest.ts'
 import { blockOf } from './support/docs.ts'
@@ -120,6 +121,28 @@ describe.skipIf(realEngine !== undefined)('the tools', () => {
     const auth = { authorization: `Bearer ${key}` }
     const session = await rest<object>(stack.url, 'GET', '/sessions/again', undefined, auth)
     expect(session).toMatchObject({ base_window: name })
+  })
+
+  it('ask many windows in one call', async () => {
+    const headers = { authorization: `Bearer ${key}` }
+    for (const name of ['ada', 'bo']) await documentWindow(stack.url, name, { headers })
+    await stack.sim?.restartEngine()
+    await shell(blockOf(PAGE, 'sh', '--transport http', stack))
+    const question = { question: 'What is the harbor called?', tag: 'law', reduce: 'none' }
+    stack.sim?.script({ toolCalls: [{ name: 'mcp__cwm__windows_ask', arguments: question }] })
+
+    const told = ['--allowedTools', 'mcp__cwm__*', '--output-format', 'stream-json', '--verbose']
+    const { out } = await claude(['Ask all windows about law what the harbor is called.', ...told])
+
+    const [asked] = toolResults(out)
+    expect(asked).toMatchObject({
+      answers: ['ada', 'bo'].map((window) => ({ window, answer: expect.stringContaining(`Port-${window}`) })),
+      receipt: { windows: 2, not_found: 0, restored_tokens: expect.any(Number) },
+    })
+    const receipt = asked?.receipt as { readonly restored_tokens: number } | undefined
+    expect(receipt?.restored_tokens).toBeGreaterThanOrEqual(2 * 256)
+    // Only the agent's own conversation is a session.
+    expect(await stack.sessions()).toHaveLength(1)
   })
 })
 
