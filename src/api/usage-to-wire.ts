@@ -6,7 +6,18 @@ import type { UsageJson, UsageLineJson } from '../wire/usage.ts'
 import { iso } from './to-wire.ts'
 
 export function usageToWire({ from, to, unit, lines }: UsageReport, by: UsageJson['by']): UsageJson {
-  return { from: iso(from), to: iso(to), unit, by: [...by], data: lines.map(lineToWire) }
+  return { from: iso(from), to: iso(to), unit, by: [...by], data: lines.map(lineToWire), advice: adviceFor(lines) }
+}
+
+/** Below this share of the computed tokens, the price of isolation is not worth a change. */
+const HIGH_PRICE = 0.1
+
+function adviceFor(lines: readonly UsageLine[]): string | null {
+  const sum = (name: keyof typeof countAt) =>
+    lines.reduce((total, { counts }) => total + (counts[countAt[name]] ?? 0), 0)
+  const [repeated, computed] = [sum('repeatedTokens'), sum('computedTokens')]
+  if (repeated === 0 || repeated < HIGH_PRICE * computed) return null
+  return `about ${Math.round((100 * repeated) / computed)}% of the computed prompt tokens are system prompts and tools that another session of the same tenant had computed before. To compute them once, set isolation to user or tenant, or freeze the common beginning as a window and start chats from it (x-cwm-window)`
 }
 
 function lineToWire({ at, counts, ...place }: UsageLine): UsageLineJson {
@@ -29,6 +40,8 @@ function lineToWire({ at, counts, ...place }: UsageLine): UsageLineJson {
     completion_tokens: isUnknown ? null : of('completionTokens'),
     restored_tokens: of('restores') === 0 ? null : of('restoredTokens'),
     warmed_tokens: of('warmedTokens'),
+    repeats: of('repeats'),
+    repeated_tokens: of('repeatedTokens'),
     longest_queue_ms: of('longestQueueMs'),
     first_token: firstTokenOf(counts),
   }

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { UsageJson, UsageLineJson } from '../wire/usage.ts'
 import { type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { UsageError } from './client/rest.ts'
+import type { Screen } from './terminal/screen.ts'
 import { type Column, formatTable } from './terminal/table.ts'
 import { formatCount, formatDuration, formatPercent } from './terminal/text.ts'
 
@@ -40,11 +41,14 @@ export function addUsage(program: Command): void {
           return
         }
         const usage = await rest.json<UsageJson>(PATH, { query, signal })
-        show(usage, ({ data }) =>
-          data.length === 0 ? ['no requests in this span'] : formatTable(screen, columns, data),
-        )
+        show(usage, (answer) => formatUsage(screen, answer))
       })
     })
+}
+
+function formatUsage(screen: Screen, { data, advice }: UsageJson): string[] {
+  if (data.length === 0) return ['no requests in this span']
+  return [...formatTable(screen, columns, data), ...(advice === null || !screen.isTerminal ? [] : ['', advice])]
 }
 
 /** An ISO time. Throws commander's own error. */
@@ -87,6 +91,12 @@ const columns: readonly Column<UsageLineJson>[] = [
   tokens('computed', 'computed_tokens'),
   tokens('completion', 'completion_tokens'),
   tokens('restored', 'restored_tokens'),
+  {
+    title: 'repeated',
+    value: ({ repeated_tokens }) => repeated_tokens,
+    display: ({ repeated_tokens: repeated }) => (repeated === 0 ? '' : `~${formatCount(repeated)}`),
+    align: 'right',
+  },
   {
     title: 'first token',
     value: ({ first_token }) => first_token.mean_ms ?? undefined,

@@ -1,6 +1,7 @@
 // The observers of turns, in the order in which they are called.
 
 import type { Timeline } from '../journal/timeline.ts'
+import type { IsolationPrice } from '../ledger/isolation-price.ts'
 import { upperTokens } from '../limits/upper-bound.ts'
 import type { AutoFreezer } from '../near-limit/auto-freeze.ts'
 import type { KnownSizes } from '../near-limit/known-sizes.ts'
@@ -18,11 +19,12 @@ export interface ObserverParts {
   readonly retained: RetainedTurns
   readonly autoFreezer: AutoFreezer
   readonly thawCheck: ThawCheck
+  readonly isolationPrice: IsolationPrice
 }
 
 /** The break finder comes before retention: it reads the session's previous retained turn, which this turn replaces. */
 export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
-  const { timeline, calls, sizes, breaks, retained, autoFreezer, thawCheck } = parts
+  const { timeline, calls, sizes, breaks, retained, autoFreezer, thawCheck, isolationPrice } = parts
   return [
     {
       began: ({ tenant }, ms) => timeline.recordFirstByte(tenant, ms),
@@ -34,6 +36,7 @@ export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
     { answered: (turn) => noteCalls(calls, turn) },
     { answered: (turn) => noteSize(sizes, turn) },
     thawCheck,
+    { delivered: (turn) => priceIsolation(isolationPrice, turn) },
     { delivered: (turn) => lookForBreak(breaks, turn) },
     { delivered: (turn) => keepLast(retained, turn) },
     { delivered: (turn) => freezeIfFull(autoFreezer, turn) },
@@ -55,6 +58,12 @@ function noteSize(sizes: KnownSizes, answered: AnsweredTurn): void {
   const replies = observation.choices.map(({ messages }) => upperTokens({ messages, shaping: {} }))
   const digests = answered.boundaries().map(({ digest }) => digest)
   sizes.record(digests, { tokens: usage.promptTokens + Math.max(0, ...replies), shape })
+}
+
+function priceIsolation(price: IsolationPrice, { caller, turn, usage }: DeliveredTurn): void {
+  if (turn.opening === undefined || usage === undefined) return
+  const owner = { tenant: caller.tenant, key: caller.actor, model: turn.sent.model }
+  price.record(owner, { ...turn.opening, usage })
 }
 
 /** Determines why the turn was cold, if it was. */

@@ -7,6 +7,7 @@ import { BodyBudget } from '../admission/body-budget.ts'
 import { JsonBodies } from '../base/json-bodies.ts'
 import type { Settings } from '../config/schema.ts'
 import { TokenScales } from '../engines/token-scale.ts'
+import { IsolationPrice } from '../ledger/isolation-price.ts'
 import { AutoBudget } from '../near-limit/auto-budget.ts'
 import { AutoFreezer } from '../near-limit/auto-freeze.ts'
 import { AutoFreezeRunner } from '../near-limit/auto-freeze-runner.ts'
@@ -111,12 +112,13 @@ function createRunner(
 ): TurnRunner {
   const { settings, metrics, log, now, closers } = start
   const { sessions, newest, retained, events, timeline, calls, windows, windowParts, deriver, fleet, quotas } = core
-  const { freezeSlots } = core
+  const { freezeSlots, ledger } = core
   const { sizes, limits, autoFreezer } = nearLimit
   const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
   closers.add(() => breaks.settle())
   const behindRouter = core.affinityHeaders !== undefined
   const thawCheck = new ThawCheck({ behindRouter, events, log, metrics, now })
+  const isolationPrice = new IsolationPrice({ ledger, now })
   const thawing = { windows, metrics, log, now, afterMs: settings.thaw_after_ms, waitMs: AUTO_THAW_WAIT_MS }
   return new TurnRunner({
     sessions,
@@ -131,7 +133,7 @@ function createRunner(
     engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
     limits,
     autoThaw: new AutoThaw(thawing),
-    observers: turnObservers({ timeline, calls, sizes, breaks, retained, autoFreezer, thawCheck }),
+    observers: turnObservers({ timeline, calls, sizes, breaks, retained, autoFreezer, thawCheck, isolationPrice }),
     events,
     metrics,
     log,

@@ -72,6 +72,13 @@ export class Ledger implements UsageSink {
     add(counts, 'restoredTokens', cachedTokens)
   }
 
+  /** A first turn began like another session of its tenant: `tokens` of that beginning were computed again, as an estimate. */
+  repeated(owner: UsageOwner, tokens: number): void {
+    const counts = this.#countsOf(owner)
+    add(counts, 'repeats', 1)
+    add(counts, 'repeatedTokens', tokens)
+  }
+
   /** Adds everything counted so far to the store. Never rejects: what fails is added by a later call. */
   async flush(): Promise<void> {
     while (this.#flushing !== undefined) await this.#flushing

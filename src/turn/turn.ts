@@ -21,6 +21,7 @@ import { addIds, type BodyEdits, editsOf } from './body-edits.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import { fitToLimit, isMeasured, type LimitParts, recordIfCut } from './fit-to-limit.ts'
+import { type Opening, openingOf } from './opening.ts'
 import type { TurnRequest } from './turn-request.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
@@ -100,6 +101,8 @@ export interface Turn {
   /** Tokens restored by this request's thaw. Undefined without a thaw, null if the engine does not report it. */
   readonly restored: number | null | undefined
   readonly prompt: TurnPrompt
+  /** Of the first turn of a session that shares no KV with any other; otherwise undefined. */
+  readonly opening: Opening | undefined
   readonly bounds: TurnBounds
   readonly sent: SentTurn
 }
@@ -229,9 +232,15 @@ function turnOf(
     base,
     restored,
     prompt: promptOf(outgoing, fitted, rollover),
+    opening: isAlone(session, base) ? openingOf(json, rules, raw.bytes.length) : undefined,
     bounds: boundsOf(rules, json, limits),
     sent: { model, body, lineage, clientSalt, engineSession, ownUsage: edits.ownUsage, keepsResponse },
   }
+}
+
+/** Whether this is the first turn of a session that shares no KV with any other. */
+function isAlone({ record }: LiveSession, base: BaseWindow | undefined): boolean {
+  return record.turns === 0 && record.shared === undefined && base === undefined
 }
 
 interface Entered {

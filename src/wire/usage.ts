@@ -50,6 +50,10 @@ export const usageLineSchema = z.object({
     'Loaded by thaws (cached in their warm calls) and by questions to windows. Null: none of them reported it',
   ),
   warmed_tokens: count.describe('Computed by the warm calls of freezes and thaws, in addition to all prompts'),
+  repeats: count.describe('First turns of sessions that began like another session of the tenant'),
+  repeated_tokens: count.describe(
+    'The price of isolation, as an estimate: tokens of these beginnings that were computed again',
+  ),
   longest_queue_ms: count.describe('Longest wait of a request for a slot'),
   first_token: z
     .object({
@@ -67,6 +71,10 @@ export const usageSchema = z
     unit: z.enum(['minute', 'hour']).describe('What `from` and `to` are rounded to'),
     by: z.array(z.enum(usageDimensions)),
     data: z.array(usageLineSchema),
+    advice: z
+      .string()
+      .nullable()
+      .describe('What to do about the price of isolation. Null if it is under a tenth of the computed tokens'),
   })
   .meta({ id: 'Usage' })
 

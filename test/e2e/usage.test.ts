@@ -5,7 +5,7 @@ import { keyHash } from '../../src/base/auth.ts'
 import type { Settings } from '../../src/config/schema.ts'
 import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
 import { ask, errorOf } from '../support/client.ts'
-import { askChat, chat, prose, user } from '../support/conversation.ts'
+import { askChat, chat, prose, system, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
 import { post, sendOn } from '../support/departing-client.ts'
 import { call, frozenSession, rest } from '../support/rest.ts'
@@ -187,4 +187,43 @@ it.each([
   const got = await call(stack.url, 'GET', `/usage${query}`)
 
   expect([got.status, errorOf(got).param]).toEqual([400, param])
+})
+
+describe('the price of isolation', () => {
+  const tools = [
+    {
+      type: 'function',
+      function: { name: 'look_up', description: prose(120, 'tool'), parameters: { type: 'object' } },
+    },
+  ]
+  const begin = (text: string, headers: Record<string, string> = {}) =>
+    chat(stack.url, [system(prose(400, 'rules')), user(text)], { body: { tools }, headers })
+
+  it('is what sessions of one tenant computed again of a common beginning, at most what they computed', async () => {
+    stack = await startStack()
+    const first = await begin('one')
+    const second = await begin('two')
+    await chat(stack.url, [system(prose(400, 'rules')), user('two'), second.reply, user('more')], { body: { tools } })
+    await chat(stack.url, [system('other rules'), user('three')])
+    await begin('four', bearer('another-tenant'))
+
+    const { data, advice } = await usageOf(stack.url)
+
+    const [line] = data
+    expect(line?.repeats).toBe(1)
+    expect(line?.repeated_tokens).toBeGreaterThan(0.8 * first.promptTokens)
+    expect(line?.repeated_tokens).toBeLessThanOrEqual(second.promptTokens - (second.cachedTokens ?? 0))
+    expect(advice).toMatch(/^about \d+% of the computed prompt tokens .*isolation to user or tenant/)
+  })
+
+  it('is nothing where sessions share', async () => {
+    stack = await startStack({ settings: { isolation: 'tenant' } })
+    await begin('one')
+    await begin('two')
+
+    const { data, advice } = await usageOf(stack.url)
+
+    expect(data).toMatchObject([{ repeats: 0, repeated_tokens: 0 }])
+    expect(advice).toBeNull()
+  })
 })

@@ -1,0 +1,27 @@
+// What a session begins with before its first user message: system prompts and tools. Sessions of one tenant often begin alike, and compute
+// it once each, because they share no KV.
+
+import { createHash } from 'node:crypto'
+import { isPresent, type JsonObject } from '../base/json.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import { outerSystemOf } from './window-before.ts'
+
+export interface Opening {
+  /** Equal for equal openings. Reveals nothing about their text, and is kept in memory only. */
+  readonly digest: string
+  /** Its part of the body's bytes, 0 to 1. */
+  readonly share: number
+}
+
+/** Undefined if there is none. Its cost grows with the opening, so call it for first turns only. */
+export function openingOf(json: JsonObject, rules: DialectRules, bodyBytes: number): Opening | undefined {
+  if (rules.messagesField === undefined) return undefined
+  const messages = rules.readMessages(json)
+  const end = messages.findIndex((message) => !rules.isSystem(message))
+  const system = [...outerSystemOf(json, rules), ...messages.slice(0, end < 0 ? messages.length : end)]
+  const tools = rules.vocabulary.toolFields.map((field) => json[field]).filter(isPresent)
+  if (system.length + tools.length === 0) return undefined
+  const text = JSON.stringify([tools, system])
+  const share = Math.min(1, Buffer.byteLength(text) / Math.max(1, bodyBytes))
+  return { digest: createHash('sha256').update(text).digest('base64url'), share }
+}
