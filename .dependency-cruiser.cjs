@@ -5,7 +5,7 @@ const levels = {
   1: ['sse'],
   2: ['dialects'],
   3: ['limits', 'identity', 'wire', 'plan'],
-  4: ['engines', 'kv', 'store', 'sim'],
+  4: ['engines', 'kv', 'store', 'sim', 'tracing'],
   5: ['tenants', 'journal', 'ledger'],
   6: ['sessions', 'admission'],
   7: ['windows'],
@@ -102,6 +102,7 @@ module.exports = {
     onlyIn('gpt-tokenizer', 'gpt-tokenizer', '^src/sim/'),
     onlyIn('mcp', '@modelcontextprotocol', '^src/mcp/'),
     onlyIn('yaml', 'yaml', '^src/config/'),
+    onlyIn('opentelemetry', '@opentelemetry', '^src/tracing/'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

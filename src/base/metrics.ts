@@ -201,6 +201,11 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       'Requests that keep idle engines registered with LMCache, by outcome: done, failed, skipped (no LMCache server lists the engine)',
       ['outcome'],
     ),
+    traceSpans: plain.counters(
+      'cwm_trace_spans_total',
+      'Spans of traced requests by outcome: sent, failed (the collector did not take them), dropped (too many were waiting)',
+      'outcome',
+    ),
     storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),
   }
 }

@@ -2,6 +2,7 @@
 // for a request registers here how to release it.
 
 import type { ServerResponse } from 'node:http'
+import type { RequestTrace } from './request-trace.ts'
 
 /**
  * The answer to the request, or a substitute for one. `destroyed`: nobody can receive it any longer. `writableFinished`: it was sent
@@ -18,6 +19,8 @@ export class RequestScope {
   slot: 'held' | Promise<void> | undefined
   /** How long it waited for that slot, milliseconds. Set by admission. */
   queuedMs = 0
+  /** The request's trace; undefined unless tracing is on. Set when the request arrives. */
+  trace: RequestTrace | undefined
 
   constructor(answer: Answering) {
     this.#answer = answer

@@ -13,6 +13,7 @@ import { discoverUpstream } from './discovery.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { createFaces, type Faces } from './faces.ts'
 import { LiveSettings } from './live-settings.ts'
+import { openTracing } from './open-tracing.ts'
 import { type ReloadActor, Reloader } from './reloader.ts'
 import { createServices, type Services } from './services.ts'
 import { Closers, type Start } from './start.ts'
@@ -56,10 +57,11 @@ export async function startApp(settings: Settings, log: Logger, options: StartOp
   const start: Start = { settings, live, memory, closers, metrics, log, now: () => Date.now() }
   try {
     const storage = await openStorage(start)
+    const tracer = await openTracing(start, storage)
     engines = openEngines(start, storage)
     const services = createServices(start, storage, engines)
     const reloader = new Reloader({ ...start, load, setLogLevel, audit: services.audit })
-    const faces = createFaces(start, services, reloader)
+    const faces = createFaces(start, services, reloader, tracer)
     if (engines.source !== undefined) await unlessStopped(engines.source.refresh(stop), stop)
     await engines.drains.sync()
     const found = await unlessStopped(discoverUpstream({ ...engines, settings, store: storage.finding }), stop)

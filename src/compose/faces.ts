@@ -7,6 +7,7 @@ import type { Bindings } from '../api/bindings.ts'
 import { callInProcess } from '../api/in-process.ts'
 import { openApiText } from '../api/openapi.ts'
 import { createAskChat } from '../ask-chat/ask-chat.ts'
+import type { RequestTracer } from '../base/request-trace.ts'
 import { version } from '../base/version.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
 import { readAffinity } from '../engines/affinity.ts'
@@ -34,9 +35,14 @@ export interface Faces {
 
 type Api = ReturnType<typeof createApi>
 
-export function createFaces(start: Start, services: Services, reloader: Reloader): Faces {
+export function createFaces(
+  start: Start,
+  services: Services,
+  reloader: Reloader,
+  tracer: RequestTracer | undefined,
+): Faces {
   const { store, fleet } = services
-  const proxy = createProxy(start, services)
+  const proxy = createProxy(start, services, tracer)
   const readiness = new ReadinessCheck(store, fleet)
   const mcp = createMcp(version)
   const api = createRest(start, services, { readiness, mcp, reloader })
@@ -46,10 +52,14 @@ export function createFaces(start: Start, services: Services, reloader: Reloader
   return { proxy, api: (request, response) => void listener(request, response), mcp, readiness }
 }
 
-function createProxy({ settings, live, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
+function createProxy(
+  { settings, live, memory, metrics, log, now }: Start,
+  services: Services,
+  tracer: RequestTracer | undefined,
+): ProxyHandler {
   const heartbeats = settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms)
   return new ProxyHandler(
-    { ...services, heartbeats, metrics, log, now },
+    { ...services, heartbeats, tracer, metrics, log, now },
     {
       routes: routesOf({
         ...settings.routes,

@@ -58,6 +58,28 @@ describe('loadSettings', () => {
     })
   })
 
+  it('reads the variables of OpenTelemetry, after its own and the file', async () => {
+    const standard = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://standard:4318', OTEL_EXPORTER_OTLP_HEADERS: 'a=b' }
+    const file = await fileOf('otlp_endpoint: http://file:4318\n')
+    const endpointOf = async (sources: Partial<SettingSources>) => (await load(sources)).otlp_endpoint
+
+    expect(await load({ environment: standard })).toMatchObject({
+      otlp_endpoint: 'http://standard:4318',
+      otlp_headers: 'a=b',
+    })
+    expect(await endpointOf({ environment: standard, file })).toBe('http://file:4318')
+    expect(await endpointOf({ environment: { ...standard, CWM_OTLP_ENDPOINT: 'http://own:4318' } })).toBe(
+      'http://own:4318',
+    )
+    expect(await endpointOf({ environment: { ...standard, OTEL_SDK_DISABLED: 'true' } })).toBeUndefined()
+    expect(await faults({ environment: { OTEL_EXPORTER_OTLP_ENDPOINT: 'grpc://x' } })).toContain(
+      'otlp_endpoint: must begin with http:// or https:// (OTEL_EXPORTER_OTLP_ENDPOINT)',
+    )
+    expect(await faults({ environment: { CWM_OTLP_HEADERS: 'hunter2' } })).toMatch(
+      /otlp_headers: must be a list of name=value pairs.*\(CWM_OTLP_HEADERS\)/,
+    )
+  })
+
   it('explains how to set the upstream if it is missing', async () => {
     expect(await faults({ flags: {} })).toContain(
       'upstream: required; give the address of the engine, for example --upstream',

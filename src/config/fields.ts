@@ -103,6 +103,10 @@ export const limits = z.record(
   'must be a map of served names to tokens, each a whole number, 16 or more',
 )
 
+const HEADERS_RULE = 'must be a list of name=value pairs, separated by commas'
+/** Values are percent-encoded, as in OTEL_EXPORTER_OTLP_HEADERS. May contain a key, so it is never printed. */
+export const headerPairs = z.string(HEADERS_RULE).regex(/^\s*[^\s=,]+\s*=[^,]*(,\s*[^\s=,]+\s*=[^,]*)*$/, HEADERS_RULE)
+
 const dialect = oneOf(dialectNames)
 const path = z
   .string()

@@ -10,6 +10,12 @@ export function variableOf(name: SettingName): string {
   return `CWM_${name.toUpperCase()}`
 }
 
+/** Variables that other software reads too. They count if the setting's own variable is not set. */
+const standardVariables: Partial<Record<SettingName, string>> = {
+  otlp_endpoint: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  otlp_headers: 'OTEL_EXPORTER_OTLP_HEADERS',
+}
+
 /** Variables of the commands that call a running cwm. */
 const clientVariables = ['CWM_URL', 'CWM_API_KEY']
 
@@ -40,10 +46,9 @@ export async function loadSettings({ flags, environment, file }: SettingSources)
   const merged: Record<string, unknown> = { ...fromFile }
   const origin = new Map<string, string>(Object.keys(fromFile).map((key) => [key, file ?? '']))
   for (const name of settingNames) {
-    const variable = variableOf(name)
-    const value = environment[variable]
-    if (value !== undefined && value !== '') {
-      merged[name] = value
+    const variable = variableIn(environment, name, merged[name] !== undefined)
+    if (variable !== undefined) {
+      merged[name] = environment[variable]
       origin.set(name, variable)
     }
     if (flags[name] !== undefined) {
@@ -68,6 +73,20 @@ export async function loadSettings({ flags, environment, file }: SettingSources)
     return [`${issue.path.join('.')}: ${issue.message}${from === undefined ? '' : ` (${from})`}`]
   })
   throw new SettingsError(`invalid settings:\n  ${errors.join('\n  ')}`)
+}
+
+/** The variable that sets a setting; undefined if none does. Standard variables do not override the settings file, which is cwm's own. */
+function variableIn(
+  environment: SettingSources['environment'],
+  name: SettingName,
+  isInFile: boolean,
+): string | undefined {
+  const isSet = (variable: string) => (environment[variable] ?? '') !== ''
+  const own = variableOf(name)
+  if (isSet(own)) return own
+  const standard = standardVariables[name]
+  const counts = standard !== undefined && !isInFile && environment.OTEL_SDK_DISABLED?.toLowerCase() !== 'true'
+  return counts && isSet(standard) ? standard : undefined
 }
 
 async function readSettingsFile(file: string): Promise<Record<string, unknown>> {

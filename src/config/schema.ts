@@ -15,6 +15,7 @@ import {
   countOrNone,
   encryptionKey,
   flag,
+  headerPairs,
   limits,
   MIB,
   ms,
@@ -22,6 +23,7 @@ import {
   oneOf,
   port,
   routes,
+  share,
   storeAddress,
   text,
   unsalted,
@@ -396,6 +398,19 @@ const shape = {
       'On shutdown, how long current answers and freezes may take to finish before they are aborted, milliseconds',
     ),
   dashboard: flag.default(true).describe('Whether to serve the dashboard under `/cwm/`'),
+  otlp_endpoint: url
+    .optional()
+    .describe(
+      'Address of an OpenTelemetry collector that receives a trace of each forwarded request, as OTLP over HTTP; cwm adds `/v1/traces`. Default: the variable OTEL_EXPORTER_OTLP_ENDPOINT; without either, nothing is traced (docs/tracing.md)',
+    ),
+  otlp_headers: headerPairs
+    .optional()
+    .describe(
+      'Headers for the collector, for example its key: `name=value` pairs, separated by commas. Default: the variable OTEL_EXPORTER_OTLP_HEADERS',
+    ),
+  trace_sample_ratio: share
+    .default(1)
+    .describe('Share of requests that are traced. A client that sends traceparent decides for itself'),
   log_level: oneOf(logLevels).default('info').describe('Minimum level of log lines, which go to standard error'),
   log_format: oneOf(logFormats)
     .optional()

@@ -9,6 +9,7 @@ const secrets: readonly SettingName[] = [
   'upstream_api_key',
   'encryption_key',
   'encryption_keys_old',
+  'otlp_headers',
 ]
 
 /** Settings that are also flags. Secrets are not, because all users of a machine can read the command lines of processes. */

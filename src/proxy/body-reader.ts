@@ -8,6 +8,7 @@ import type { ByteReservation } from '../admission/byte-reservation.ts'
 import { hasBody, type ReceiveOptions, readBytes } from '../admission/read-bytes.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { RequestScope } from '../base/request-scope.ts'
+import { inPhase } from '../base/request-trace.ts'
 import type { Caller } from '../base/tenants.ts'
 import { type BodyLimits, decodeBytes, parseBody, type ReadBody, requireJsonType } from './body.ts'
 import { readForm } from './form.ts'
@@ -80,7 +81,7 @@ export class BodyReader {
     const options: ReceiveOptions = { maxBytes: this.#limits.maxBodyBytes, setting: 'max_body_bytes', held, arriving }
     const received = await readBytes(request, options)
     const entered = hasBody(request) ? admission.enter(caller, scope) : undefined
-    if (entered !== undefined) await entered
+    if (entered !== undefined) await inPhase(scope.trace, 'queue', () => entered)
     return received
   }
 }

@@ -107,6 +107,7 @@ class AnswerReport implements AnswerHooks {
     const { metrics, now } = this.#parts
     const { entry } = this.#exchange
     const ms = now() - this.#dispatched
+    entry.scope.trace?.began()
     entry.ttftMs = ms
     metrics.ttft.observe(entry.route, ms / 1000, metrics.modelLabel(entry.model))
     if (this.#turn?.streams === true) this.#turn.running.began(ms)
@@ -128,7 +129,9 @@ class AnswerReport implements AnswerHooks {
 
   ended({ error }: { readonly error?: CwmError }): void {
     const { entry, request } = this.#exchange
-    if (error === undefined || (entry.delivered === true && error.code === 'CLIENT_GONE')) return
+    const isAsExpected = error === undefined || (entry.delivered === true && error.code === 'CLIENT_GONE')
+    entry.scope.trace?.answered(isAsExpected ? undefined : error)
+    if (isAsExpected) return
     entry.code = error.code
     entry.status = error.status
     if (!request.complete) entry.scope.close()

@@ -8,6 +8,7 @@ import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { RequestScope } from '../base/request-scope.ts'
+import type { RequestTracer } from '../base/request-trace.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import type { UsageSink } from '../base/usage-sink.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -60,6 +61,8 @@ export interface ProxyParts extends AnswerParts, BodyReaderParts {
   readonly fleet: EngineFleet
   readonly bodies: Pick<BodyBudget, 'open'>
   readonly overrides: Pick<TenantOverrides, 'applyTo'>
+  /** Undefined: no request is traced. */
+  readonly tracer: RequestTracer | undefined
   readonly log: Logger
   readonly metrics: Metrics
   readonly ledger: UsageSink
@@ -139,10 +142,12 @@ export class ProxyHandler {
     const held = bodies.open(caller.sharer, entry.scope)
     const { bytes, json, room } = await this.#bodyReader.readJson(request, entry.scope, caller, held)
     if (typeof json.model === 'string') entry.model = json.model
+    entry.dialect = route.dialect
+    entry.streams = isTruthy(json.stream)
     const { headers, method = 'POST' } = request
-    const { scope } = entry
+    const { scope, streams } = entry
     const path = route.path + route.query
-    const sink = new ClientTurn(this.#answers, exchange, rules, isTruthy(json.stream))
+    const sink = new ClientTurn(this.#answers, exchange, rules, streams)
     await runner.run(
       caller,
       { kind: 'session', rules, control, headers, bytes, json, room, held, scope, method, path, outgoing },
@@ -234,6 +239,7 @@ export class ProxyHandler {
     if (entry.scope.isGone) throw clientGone('its request was dispatched')
     const sink = models ? this.#answers.ofModels(exchange, engine) : this.#answers.ofPlain(exchange, engine)
     const { method = 'GET' } = request
+    entry.scope.trace?.dispatch(headers)
     const abort = engine.send({ method, path: route.path + route.query, headers, body }, sink)
     entry.scope.onClose(() => {
       if (!entry.scope.isAnswered) abort()

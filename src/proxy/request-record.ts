@@ -4,8 +4,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { Usage } from '../base/records.ts'
+import type { Dialect, Usage } from '../base/records.ts'
 import type { RequestScope } from '../base/request-scope.ts'
+import type { RequestTracer, TracedOutcome } from '../base/request-trace.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { UsageSink } from '../base/usage-sink.ts'
 
@@ -29,6 +30,10 @@ export interface RequestRecord {
   usage?: Usage
   /** It counts in the ledger: it asks a model for something. */
   isMetered?: boolean
+  /** Of a turn. */
+  dialect?: Dialect
+  /** Whether a turn's client asked for a stream. */
+  streams?: boolean
 }
 
 export interface RequestRecordParts {
@@ -36,18 +41,21 @@ export interface RequestRecordParts {
   readonly log: Logger
   readonly ledger: UsageSink
   readonly now: () => number
+  /** Undefined: no request is traced. */
+  readonly tracer?: RequestTracer | undefined
 }
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
 /** Starts a record, with the client's own request id if it sent one. Must be closed by `closeRequestRecord`. */
 export function openRequestRecord(
-  { metrics, now }: RequestRecordParts,
+  { metrics, now, tracer }: RequestRecordParts,
   request: IncomingMessage,
   scope: RequestScope,
 ): RequestRecord {
   const given = request.headers['x-request-id']
   metrics.inFlight.inc()
+  if (tracer !== undefined) scope.trace = tracer.begin(request.headers)
   return {
     requestId: typeof given === 'string' && REQUEST_ID.test(given) ? given : randomId(),
     started: now(),
@@ -77,6 +85,7 @@ export function closeRequestRecord(
   metrics.requestSeconds.observe(entry.route, ms / 1000, modelLabel)
   const { requestId, route, session, ttftMs, usage, caller } = entry
   if (entry.isMetered === true) addToLedger(parts, entry, left)
+  if (entry.scope.trace !== undefined) entry.scope.trace.close(outcomeOf(entry, request, left, modelLabel))
   log.request({
     request: requestId,
     method: request.method,
@@ -102,4 +111,23 @@ function addToLedger({ ledger }: RequestRecordParts, entry: RequestRecord, left:
   const outcome = left ? 'aborted' : status >= 400 ? 'error' : 'ok'
   const owner = { tenant: caller.tenant, key: caller.actor, model }
   ledger.finished(owner, { outcome, usage, firstTokenMs: ttftMs, queuedMs: scope.queuedMs })
+}
+
+/** By the names of the GenAI conventions. Every turn of messages is a chat to them. */
+function operationOf({ dialect, route }: RequestRecord): string | undefined {
+  if (dialect !== undefined) return dialect === 'completions' ? 'text_completion' : 'chat'
+  return route === '/v1/embeddings' ? 'embeddings' : undefined
+}
+
+function outcomeOf(
+  entry: RequestRecord,
+  { method = '' }: IncomingMessage,
+  left: boolean,
+  model: string,
+): TracedOutcome {
+  const { route, session, streams, ttftMs, usage, caller } = entry
+  const operation = operationOf(entry)
+  const tenant = caller?.tenant
+  const ended = left ? { status: 499, code: 'CLIENT_GONE' } : { status: entry.status, code: entry.code }
+  return { ...ended, method, route, tenant, session, operation, model, streams, ttftMs, usage }
 }

@@ -7,6 +7,7 @@ const SALT_VERSION = 1
 const TENANT_VERSION = 1
 const SESSION_VERSION = 1
 const AFFINITY_VERSION = 1
+const TRACE_VERSION = 1
 
 export interface SaltParts {
   readonly tenant: string
@@ -48,6 +49,11 @@ export class KeyDeriver {
   /** A tenant as routers see it. It reveals neither the tenant's name nor its key. */
   fairness(tenant: string): string {
     return this.#derive(['fairness', AFFINITY_VERSION, tenant])
+  }
+
+  /** A session as traces show it. It reveals neither its id nor its tenant. */
+  tracedSession(tenant: string, session: string): string {
+    return this.#derive(['trace', TRACE_VERSION, tenant, session]).slice(0, 22)
   }
 
   /**

@@ -1,6 +1,7 @@
 // Where a turn meets its context limit: what of it is measured, and what is recorded before a part of it is left out.
 
 import type { Rollover } from '../base/records.ts'
+import { inPhase } from '../base/request-trace.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { Chain } from '../identity/chain.ts'
 import type { TurnToRecord } from '../near-limit/ensure-recorded.ts'
@@ -36,7 +37,7 @@ export function isMeasured({ overflow }: TurnRequest): boolean {
 export async function fitToLimit({ limits }: LimitParts, request: TurnRequest, turn: TurnToFit): Promise<Fitted> {
   const { outgoing } = turn
   if (outgoing === undefined || !isMeasured(request)) return {}
-  return await limits.fit(fitRequest(request, turn, outgoing))
+  return await inPhase(request.trace, 'count', () => limits.fit(fitRequest(request, turn, outgoing)))
 }
 
 /** Undefined where nothing is cut. Throws what `TurnLimits.record` throws. */

@@ -4,6 +4,7 @@
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Metrics } from '../base/metrics.ts'
+import { inPhase } from '../base/request-trace.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import { messageFields } from '../dialects/index.ts'
 import { RawObject } from '../dialects/raw-json.ts'
@@ -45,7 +46,8 @@ export class TurnRunner {
       const turn = await prepareTurn(this.#parts, request)
       this.#hold(turn, input, sink)
       const back = turn.restored === undefined ? autoThaw.onReturn(turn.session, caller) : undefined
-      if (back !== undefined) await Promise.race([back, input.scope.whenGone()])
+      if (back !== undefined)
+        await inPhase(input.scope.trace, 'prefetch', () => Promise.race([back, input.scope.whenGone()]))
       // Awaited only if it must be: nothing may come between the last check and the dispatch.
       const allowed = sessions.mayDispatch(turn.session, turn.sent.lineage)
       if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw sessionEnded()
@@ -72,7 +74,20 @@ export class TurnRunner {
     const calls = control.window !== undefined || overflow !== 'pass'
     const call = calls ? { apiKey, actor, signal: scope.signal } : { apiKey, actor }
     const { headers, held, room } = input
-    return { caller, control, overflow, rules, headers, raw, json, held, room, previousResponse, call }
+    return {
+      caller,
+      control,
+      overflow,
+      rules,
+      headers,
+      raw,
+      json,
+      held,
+      room,
+      previousResponse,
+      call,
+      trace: scope.trace,
+    }
   }
 
   /** Keeps its session in memory while the turn runs. */
@@ -98,6 +113,7 @@ export class TurnRunner {
     scope.onClose(() => running.closed())
     const headers = setEngineSession(outgoing, sent.engineSession)
     headers.push('content-length', String(sent.body.length))
+    scope.trace?.dispatch(headers)
     const abort = turn.engine.send({ method, path, headers, body: sent.body }, answer)
     // One abort signal from client to engine, in every phase: queued, connecting, prefill, stream.
     const stopListening = session.onEnd(() => abort(sessionEnded()))

@@ -114,6 +114,7 @@ export class StatelessRunner {
     const answer = sink.begin(engine)
     const headers = setEngineSession(outgoing, engineSession)
     headers.push('content-length', String(body.length))
+    scope.trace?.dispatch(headers)
     const abort = engine.send({ method, path, headers, body }, answer)
     const stopListening = lineage?.onRetired(() => abort(erased()))
     scope.onClose(() => {

@@ -3,6 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ByteReservation } from '../admission/byte-reservation.ts'
 import type { JsonObject } from '../base/json.ts'
+import type { RequestTrace } from '../base/request-trace.ts'
 import type { Caller, Overflow } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
@@ -28,4 +29,6 @@ export interface TurnRequest {
   readonly previousResponse: string | undefined
   /** Options for calls to windows on behalf of this request. */
   readonly call: OperationOptions
+  /** The request's trace; undefined unless tracing is on. */
+  readonly trace: RequestTrace | undefined
 }

@@ -1,7 +1,8 @@
 // Prepares a turn: finds its session and the window before it, and makes the bytes that are sent to the engine.
 
 import type { JsonObject } from '../base/json.ts'
-import type { KvSpace, Rollover } from '../base/records.ts'
+import type { KvSpace, Rollover, ThawReceipt } from '../base/records.ts'
+import { inPhase } from '../base/request-trace.ts'
 import { yieldAfter } from '../base/yield-after.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { setMembers } from '../dialects/raw-json.ts'
@@ -185,9 +186,13 @@ async function planTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved)
   const fitted = await fitToLimit(parts, turn, sized)
   const edits = editsOf(turn, base, outgoing, fitted.cut)
   const isThawed = base !== undefined && window.isNew
-  const restored = isThawed ? (await parts.windows.thaw(found.session, base, call)).restoredTokens : undefined
+  const restored = isThawed
+    ? (await inPhase(turn.trace, 'thaw', () => parts.windows.thaw(found.session, base, call), ofThaw)).restoredTokens
+    : undefined
   return { model, base, engine, limits, outgoing, fitted, edits, restored }
 }
+
+const ofThaw = ({ restoredTokens }: ThawReceipt) => ({ 'cwm.restored_tokens': restoredTokens ?? undefined })
 
 function pickEngine(
   { fleet }: TurnParts,
