@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { cutPassages, MOST } from './cut-passages.ts'
+import { cutPassages, MAX_PIECES, piecesOf } from './cut-passages.ts'
 
 const cut = (text: string) => [...cutPassages(text)]
 const sentence = (n: number) => `Sentence number ${n} is about the tide, the lantern and the ferry. `
@@ -47,7 +47,7 @@ it('cuts at the end of a line where there are no sentences', () => {
 
 it('cuts between words where there are no lines, and within a word that is too long', () => {
   expect(cut('word '.repeat(1_000)).every((passage) => /^(word )+word$/.test(passage))).toBe(true)
-  expect(cut('x'.repeat(3_000)).map(({ length }) => length)).toEqual([MOST, MOST, 600])
+  expect(cut('x'.repeat(3_000)).map(({ length }) => length)).toEqual([1_200, 1_200, 600])
 })
 
 it('does not cut a character in two', () => {
@@ -55,4 +55,28 @@ it('does not cut a character in two', () => {
 
   expect(cut(text).join('')).toBe(text)
   for (const passage of cut(text)) expect(passage.isWellFormed()).toBe(true)
+})
+
+it('divides a passage into a few sentences each, and loses nothing', () => {
+  const [passage = ''] = cut(sentences(0, 60))
+
+  const pieces = piecesOf(passage)
+
+  expect(pieces.join('')).toBe(passage)
+  for (const piece of pieces) expect(piece).toMatch(/^Sentence .*\.\s?$/)
+  expect(pieces.length).toBeGreaterThan(3)
+})
+
+it('makes few pieces of any passage', () => {
+  const texts = [
+    sentences(0, 600),
+    'x'.repeat(5_000),
+    'word '.repeat(2_000),
+    'a\n\n'.repeat(3_000),
+    '東京。'.repeat(3_000),
+  ]
+
+  const most = Math.max(...texts.flatMap(cut).map((passage) => piecesOf(passage).length))
+
+  expect(most).toBeLessThanOrEqual(MAX_PIECES)
 })

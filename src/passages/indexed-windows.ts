@@ -7,8 +7,8 @@ import type { JsonValue } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { WindowRecord } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
-import { type IndexedText, MAX_ROWS, TextIndex } from '../store/sqlite/text-index.ts'
-import { cutPassages } from './cut-passages.ts'
+import { type IndexedPiece, type IndexedText, MAX_TEXTS, TextIndex } from '../store/sqlite/text-index.ts'
+import { cutPassages, piecesOf } from './cut-passages.ts'
 import { textsOf } from './message-text.ts'
 import { indexedWords } from './words.ts'
 
@@ -41,9 +41,9 @@ const BYTES_PER_BYTE = 4
 const WINDOW_BYTES = 8 * 1024
 /** A tenant that has not used the index for so long loses its windows first. */
 const IDLE_MS = 600_000
-/** Passages that are added or dropped at once: some milliseconds of the thread. */
-const ROWS_ADDED = 64
-const ROWS_DROPPED = 16
+/** Passages that are added at once, and pieces that are dropped at once: some milliseconds of the thread. */
+const TEXTS_ADDED = 64
+const PIECES_DROPPED = 64
 
 export class IndexedWindows {
   readonly texts: TextIndex
@@ -116,10 +116,10 @@ export class IndexedWindows {
   async #addTexts(entry: IndexedWindow, texts: readonly (readonly string[])[]): Promise<number> {
     let grown = 0
     let from = 0
-    for (const rows of piecesOf(texts)) {
-      if (entry.absence !== undefined || from + rows.length > MAX_ROWS) return grown
-      grown += await this.texts.add(entry.tenant, entry.group, from, rows)
-      from += rows.length
+    for (const passages of passagesOf(texts)) {
+      if (entry.absence !== undefined || from + passages.length > MAX_TEXTS) return grown
+      grown += await this.texts.add(entry.tenant, entry.group, from, passages)
+      from += passages.length
     }
     return grown
   }
@@ -145,7 +145,7 @@ export class IndexedWindows {
   }
 
   async #dropTexts({ tenant, group }: IndexedWindow): Promise<void> {
-    while (await this.texts.drop(tenant, group, ROWS_DROPPED));
+    while (await this.texts.drop(tenant, group, PIECES_DROPPED));
   }
 
   #logUnlessExpected(error: CwmError): void {
@@ -162,18 +162,25 @@ export class IndexedWindows {
   }
 }
 
-function* piecesOf(texts: readonly (readonly string[])[]): Generator<readonly IndexedText[]> {
-  let rows: IndexedText[] = []
+/** The passages of all messages, some at a time. */
+function* passagesOf(texts: readonly (readonly string[])[]): Generator<readonly IndexedText[]> {
+  let passages: IndexedText[] = []
   for (const [place, ofMessage] of texts.entries()) {
-    for (const text of ofMessage.flatMap((whole) => [...cutPassages(whole)])) {
-      const words = indexedWords(text)
-      rows.push(words === text ? { place, text } : { place, text, words })
-      if (rows.length < ROWS_ADDED) continue
-      yield rows
-      rows = []
+    for (const text of ofMessage) {
+      for (const passage of cutPassages(text)) {
+        passages.push({ place, pieces: piecesOf(passage).map(indexedPiece) })
+        if (passages.length < TEXTS_ADDED) continue
+        yield passages
+        passages = []
+      }
     }
   }
-  if (rows.length > 0) yield rows
+  if (passages.length > 0) yield passages
+}
+
+function indexedPiece(text: string): IndexedPiece {
+  const words = indexedWords(text)
+  return words === text ? { text } : { text, words }
 }
 
 function keyOf(tenant: string, name: string): string {

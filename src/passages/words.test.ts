@@ -14,16 +14,17 @@ it('reads full-width letters and ligatures as ordinary ones', () => {
   expect(indexedWords('ＡＢＣ１２３ ﬁle')).toBe('ABC123 file')
 })
 
-it('searches for any word of a question, each once', () => {
-  expect(searchFor('Who keeps the keys? The KEYS of the mill!')).toBe(
-    '"who" OR "keeps" OR "the" OR "keys" OR "of" OR "mill"',
-  )
+it('searches for any word of a question that says something, each once', () => {
+  expect(searchFor('Who keeps the keys? The KEYS of the mill!')).toBe('"keeps" OR "keys" OR "mill"')
+})
+
+it('searches for all words if none says anything', () => {
+  expect(searchFor('Who is it?')).toBe('"who" OR "is" OR "it"')
 })
 
 it('takes operators and columns of FTS5 for words', () => {
-  expect(searchFor('words: NEAR("a" b) AND -c* OR ^d')).toBe(
-    '"words" OR "near" OR "a" OR "b" OR "and" OR "c" OR "or" OR "d"',
-  )
+  expect(searchFor('NOT OR')).toBe('"not" OR "or"')
+  expect(searchFor('words: NEAR("a" b) AND -c* OR ^d')).toBe('"words" OR "near" OR "b" OR "c" OR "d"')
 })
 
 it('searches for nothing if there are no words', () => {

@@ -1,8 +1,9 @@
 // The program of the thread that `TextIndex` runs.
 
-/** Rows are numbered within their group: group × 2^20 + 0, 1, 2, … */
-const GROUP_BITS = 20
-export const MAX_ROWS = 2 ** GROUP_BITS
+/** Pieces are numbered within their text, and texts within their group: group × 2^24 + text × 2^4 + piece. */
+const PIECE_BITS = 4
+const GROUP_BITS = 24
+export const MAX_TEXTS = 2 ** (GROUP_BITS - PIECE_BITS)
 
 /**
  * Source text, because a thread cannot load the TypeScript that tests run.
@@ -15,26 +16,27 @@ export const MAX_ROWS = 2 ** GROUP_BITS
 export const TEXT_INDEX_THREAD = `
 const { parentPort, workerData } = require('node:worker_threads')
 const Libsql = require(workerData.libsql)
-const GROUP = ${MAX_ROWS}
+const GROUP = ${2 ** GROUP_BITS}
+const TEXT = ${2 ** PIECE_BITS}
 const spaces = new Map()
 
 function create() {
   const db = new Libsql(':memory:')
   db.exec('PRAGMA auto_vacuum = FULL')
   db.exec('PRAGMA secure_delete = ON')
-  db.exec('CREATE TABLE texts (id INTEGER PRIMARY KEY, place INTEGER, text TEXT, words TEXT)')
+  db.exec('CREATE TABLE pieces (id INTEGER PRIMARY KEY, place INTEGER, text TEXT, words TEXT)')
   db.exec("CREATE VIRTUAL TABLE found USING fts5(words, content='', tokenize='porter unicode61 remove_diacritics 2')")
   db.exec("INSERT INTO found (found, rank) VALUES ('secure-delete', 1)")
   return {
     db,
-    keep: db.prepare('INSERT INTO texts VALUES (?, ?, ?, ?)'),
+    keep: db.prepare('INSERT INTO pieces VALUES (?, ?, ?, ?)'),
     index: db.prepare('INSERT INTO found (rowid, words) VALUES (?, ?)'),
-    first: db.prepare('SELECT id, coalesce(words, text) AS words FROM texts WHERE id >= ? AND id < ? LIMIT ?'),
+    first: db.prepare('SELECT id, coalesce(words, text) AS words FROM pieces WHERE id >= ? AND id < ? LIMIT ?'),
     unindex: db.prepare("INSERT INTO found (found, rowid, words) VALUES ('delete', ?, ?)"),
-    drop: db.prepare('DELETE FROM texts WHERE id = ?'),
+    drop: db.prepare('DELETE FROM pieces WHERE id = ?'),
     rank: db.prepare('SELECT rowid AS id, min(rank) AS rank FROM found WHERE found MATCH ? GROUP BY rowid >> ${GROUP_BITS}'),
     best: db.prepare('SELECT rowid AS id, rank FROM found WHERE found MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rank, rowid LIMIT 1'),
-    read: db.prepare('SELECT place, text FROM texts WHERE id = ?'),
+    read: db.prepare('SELECT place, text FROM pieces WHERE id >= ? AND id < ?'),
     pages: db.prepare('PRAGMA page_count'),
   }
 }
@@ -54,21 +56,28 @@ function changed({ db, pages }, change) {
 
 function withText(space, rows) {
   return rows.map(({ id, rank }) => {
-    const { place, text } = space.read.get(id)
-    return { group: Math.floor(id / GROUP), score: -rank, place, text }
+    const first = id - (id % TEXT)
+    const pieces = space.read.all(first, first + TEXT)
+    return {
+      group: Math.floor(id / GROUP),
+      score: -rank,
+      place: pieces[0].place,
+      text: pieces.map(({ text }) => text).join(''),
+    }
   })
 }
 
 const orders = {
-  add({ space: name, group, from, rows }) {
+  add({ space: name, group, from, texts }) {
     const space = spaces.get(name) ?? create()
     spaces.set(name, space)
     return changed(space, () => {
-      let id = group * GROUP + from
-      for (const { place, text, words } of rows) {
-        space.keep.run(id, place, text, words ?? null)
-        space.index.run(id, words ?? text)
-        id++
+      for (const [n, { place, pieces }] of texts.entries()) {
+        for (const [piece, { text, words }] of pieces.entries()) {
+          const id = group * GROUP + (from + n) * TEXT + piece
+          space.keep.run(id, place, text, words ?? null)
+          space.index.run(id, words ?? text)
+        }
       }
     })
   },

@@ -12,7 +12,7 @@ beforeEach(() => {
 
 afterEach(() => index.close())
 
-const rows = (...texts: string[]) => texts.map((text, place) => ({ place, text }))
+const rows = (...texts: string[]) => texts.map((text, place) => ({ place, pieces: [{ text }] }))
 
 it('finds the best text of each group, best first', async () => {
   await index.add('a', 1, 0, rows('The mill is by the river.', 'The ferry leaves at seven.', 'Bread and salt.'))
@@ -43,9 +43,21 @@ it('finds inflected English words, and words without their accents', async () =>
 })
 
 it('finds what is indexed instead of a text, and returns the text', async () => {
-  await index.add('a', 1, 0, [{ place: 7, text: '東京都', words: '東京 京都' }])
+  await index.add('a', 1, 0, [{ place: 7, pieces: [{ text: '東京都', words: '東京 京都' }] }])
 
   expect(await index.best('a', 1, '"京都"')).toMatchObject({ place: 7, text: '東京都' })
+})
+
+it('finds a text by its best piece, and returns all of it', async () => {
+  const pieces = [{ text: 'The mill. ' }, { text: 'The ferry leaves. ' }, { text: 'Bread.' }]
+  await index.add('a', 1, 0, [
+    { place: 0, pieces: [{ text: 'The ferry, ' }, { text: 'and it leaves.' }] },
+    { place: 5, pieces },
+  ])
+
+  expect(await index.rank('a', [1], '"ferry" OR "leaves"', 1)).toMatchObject([
+    { place: 5, text: 'The mill. The ferry leaves. Bread.' },
+  ])
 })
 
 it('finds the best text of one group, whatever others hold', async () => {

@@ -6,27 +6,32 @@ import { Worker } from 'node:worker_threads'
 import { CwmError } from '../../base/errors.ts'
 import { TEXT_INDEX_THREAD } from './text-index-thread.ts'
 
-export { MAX_ROWS } from './text-index-thread.ts'
+export { MAX_TEXTS } from './text-index-thread.ts'
 
-/** A text to be found. */
-export interface IndexedText {
-  /** Returned with it. */
-  readonly place: number
+export interface IndexedPiece {
   readonly text: string
   /** What is indexed instead of the text, if that is something else. */
   readonly words?: string
 }
 
+/** A text to be found by its pieces, and returned as a whole. */
+export interface IndexedText {
+  /** Returned with it. */
+  readonly place: number
+  /** At least one, at most 16. */
+  readonly pieces: readonly IndexedPiece[]
+}
+
 export interface FoundText {
   readonly group: number
-  /** BM25; higher is better. */
+  /** BM25 of its best piece; higher is better. */
   readonly score: number
   readonly place: number
   readonly text: string
 }
 
 interface Orders {
-  add(args: { space: string; group: number; from: number; rows: readonly IndexedText[] }): number
+  add(args: { space: string; group: number; from: number; texts: readonly IndexedText[] }): number
   drop(args: { space: string; group: number; atMost: number }): boolean
   rank(args: { space: string; groups: readonly number[]; match: string; atMost: number }): readonly FoundText[]
   best(args: { space: string; group: number; match: string }): readonly FoundText[]
@@ -61,14 +66,14 @@ export class TextIndex {
   }
 
   /**
-   * Adds texts to a group of a space, as its rows `from`, `from + 1`, … Returns how many bytes the space has grown. Callers send large groups
-   * in pieces and wait for each, so that others have their turns in between.
+   * Adds texts to a group of a space, as its texts `from`, `from + 1`, … Returns how many bytes the space has grown. Callers add the texts of a
+   * large group a few at a time and wait for each call, so that others have their turns in between.
    */
-  add(space: string, group: number, from: number, rows: readonly IndexedText[]): Promise<number> {
-    return this.#call('add', { space, group, from, rows })
+  add(space: string, group: number, from: number, texts: readonly IndexedText[]): Promise<number> {
+    return this.#call('add', { space, group, from, texts })
   }
 
-  /** Drops up to `atMost` texts of a group. Returns whether there may be more. */
+  /** Drops up to `atMost` pieces of a group. Returns whether there may be more. */
   drop(space: string, group: number, atMost: number): Promise<boolean> {
     return this.#call('drop', { space, group, atMost })
   }
