@@ -41,6 +41,36 @@ it('prints a row for each window, with tabs between for programs', async () => {
   expect(ended).toBe(0)
 })
 
+it('prints one answer made of all, and the rows beside it', async () => {
+  for (const content of ['Port-one', 'NOT FOUND', 'Port-two', 'Both, as [one] and [two] say'])
+    stack.sim.script({ content })
+
+  const { out, err, ended } = await cwmAsk('--tag', 'law', '--parallel', '1')
+
+  expect(out).toBe('Both, as [one] and [two] say\n')
+  expect(err).toMatch(/^one\tanswered\t.*\tPort-one\nthree\tnot_found\t.*\t\ntwo\tanswered\t.*\tPort-two\n\n/)
+  expect(err).toContain('asked 3 windows: 2 answered, 1 without an answer;')
+  expect(ended).toBe(0)
+})
+
+it('prints the best answer with its window', async () => {
+  // The simulator chooses the first of those that it may name.
+  for (const content of ['Port-one', 'Port-three', 'Port-two']) stack.sim.script({ content })
+
+  const { out } = await cwmAsk('--tag', 'law', '--parallel', '1', '--reduce', 'best')
+
+  expect(out).toBe('Port-one\n(from one)\n')
+})
+
+it('exits with 1 if the answers could not be reduced, and still prints them', async () => {
+  const { out, err, ended } = await cwmAsk('--tag', 'law', '--reduce-model', 'absent-model')
+
+  expect(out).toBe('')
+  expect(err.match(/\tanswered\t/g)).toHaveLength(3)
+  expect(err).toMatch(/cwm: the windows are answered, but their answers could not be reduced: .*absent-model/)
+  expect(ended).toBe(1)
+})
+
 it('shows a failed window in its row, and goes on', async () => {
   const { out, err, ended } = await cwmAsk('--window', 'one', '--window', 'absent', '--reduce', 'none')
 
