@@ -67,7 +67,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     'In the answer to many windows: this one was not asked, because the estimate of its tokens to compute exceeds what is left of `budget_tokens`.',
   ASK_DEADLINE: 'In the answer to many windows: this one was not answered by `deadline_ms`.',
   LIBRARY_NOT_FOUND: 'There is no library of this name for this key.',
-  LIBRARY_CHANGED: 'Another request changed the library at the same moment. Send the request again.',
+  LIBRARY_CHANGED:
+    'Another request changed the library at the same moment, or it is still being deleted. Send the request again.',
   PIN_BUDGET_FULL: 'The chunks exceed what the tenant may pin (`max_pinned_tokens`). Delete or unpin windows.',
   INVALID_IMPORT: 'The file is not an exported window, or was changed; the message names the field.',
   INVALID_SETTINGS:
