@@ -14,6 +14,7 @@ import type { Heartbeats } from './heartbeats.ts'
 import { ModelLimits } from './model-limits.ts'
 import type { Preflights } from './preflights.ts'
 import { updateTurnHeaders } from './turn-headers.ts'
+import { MeteredAnswer } from './usage-peek.ts'
 
 export interface AnswerParts {
   /** Undefined: none are sent. */
@@ -57,6 +58,14 @@ export class ClientAnswers {
   /** The sink for an answer that is passed on unread. */
   ofPlain(exchange: Exchange, engine: Engine): AnswerSink {
     return this.#open(exchange, engine, undefined)
+  }
+
+  /** The same for a request without a session, whose usage is looked for. */
+  ofStateless(exchange: Exchange, engine: Engine): AnswerSink {
+    const { entry } = exchange
+    return new MeteredAnswer(this.ofPlain(exchange, engine), (usage) => {
+      entry.usage = usage
+    })
   }
 
   /** The sink for the list of models, which gets their limits. */

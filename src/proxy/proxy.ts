@@ -174,7 +174,7 @@ export class ProxyHandler {
     const path = route.path + route.query
     const sink: StatelessSink = {
       degraded: () => client.set('x-cwm-degraded', 'store'),
-      begin: (engine) => this.#answers.ofPlain(exchange, engine),
+      begin: (engine) => this.#answers.ofStateless(exchange, engine),
     }
     const input = { api: route.api, headers, ...body, held, scope, method, path, outgoing }
     await stateless.run(caller, input, sink)

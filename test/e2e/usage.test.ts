@@ -92,14 +92,28 @@ it('counts a request whose client left apart, without tokens', async () => {
   expect(line.first_token.count).toBe(0)
 })
 
-it('counts errors, and requests whose tokens nobody can read', async () => {
+it('counts errors, and the tokens of requests without a session', async () => {
   stack = await startStack()
-  await askChat(stack.url, [user('hi')], { body: { temperature: 'hot' } })
-  await ask(stack.url, '/v1/embeddings', { body: { model: 'sim-embed', input: 'a few words' } })
+  await askChat(stack.url, [user('hi')], { body: { model: 'no-such-model' } })
+  const many = Array.from({ length: 400 }, (_, n) => `text ${n}`)
+  for (const input of ['a few words', many]) {
+    await ask(stack.url, '/v1/embeddings', { body: { model: 'sim-model', input } })
+  }
 
   const { data } = await usageOf(stack.url, '?by=tenant')
 
-  expect(data).toMatchObject([{ tenant: 'anonymous', requests: 2, errors: 1 }])
+  expect(data).toMatchObject([
+    {
+      tenant: 'anonymous',
+      requests: 3,
+      errors: 1,
+      unmetered: 0,
+      cache_unreported: 2,
+      prompt_tokens: stack.sim.promptTokens(),
+      cached_tokens: null,
+      computed_tokens: null,
+    },
+  ])
 })
 
 describe('with tenants', () => {
