@@ -1,8 +1,8 @@
-// `npm run ask`: what a question to many windows costs, on the simulator. The simulator waits as long as an engine would need for loading and
-// computing KV, so this shows cwm's own mechanics, not a model's speed.
+// `npm run ask`: what a question to many windows costs, on the simulator. The simulator waits as long as LMCache would need to load KV, and
+// computes at once, so this shows cwm's own mechanics, not a model's speed.
 //   npm run ask -- --windows 1,10,100 --tokens 100000   windows of a question, and tokens of each
 //   --loads 53000,9500                                   tokens a second that LMCache loads; inf: at once
-//   --prefill 10000                                      tokens a second that the engine computes; inf: at once
+//   --prefill 10000                                      tokens a second that an engine computes, for the last column
 //   --parallel 4                                         windows asked at once
 import { fileURLToPath } from 'node:url'
 import { measure } from './measure.mjs'

@@ -32,13 +32,12 @@ export async function measure(dist, options, log) {
   return rows
 }
 
-function simOptions({ windows, tokens, prefill }, load) {
+function simOptions({ windows, tokens }, load) {
   const chunks = Math.max(...windows) * (Math.ceil(tokens / CHUNK_TOKENS) + 2)
   return {
     model: MODEL,
     maxModelLen: 2 * tokens + 8_192,
     loadTokensPerSecond: load,
-    prefillTokensPerSecond: prefill,
     // Everything stays in L2, and little of it in memory.
     l1Bytes: GIB,
     l2Bytes: 2 * chunks * CHUNK_BYTES,

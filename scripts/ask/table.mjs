@@ -8,10 +8,10 @@ const columns = [
   ['computed', ({ computed }) => number(computed)],
   ['of', ({ prompt }) => number(prompt)],
   ['seconds', ({ ms }) => (ms / 1_000).toFixed(1)],
-  ['prefill of all, s', ({ prompt, prefill, parallel }) => (prompt / prefill / parallel).toFixed(1)],
+  ['prefill of all, s', ({ prompt, prefill }) => (prompt / prefill).toFixed(1)],
 ]
 
-/** As Markdown. The last column is what the simulated engine needs to compute all prompts, as many at once. */
+/** As Markdown. The last column is what an engine needs to compute all prompts instead. */
 export function tableOf(rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`
   return [
