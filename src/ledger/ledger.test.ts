@@ -71,14 +71,14 @@ describe('a flush', () => {
 
   it('divides many tenants, so that no addition takes long', async () => {
     const { ledger, sent, finish } = start()
-    for (let n = 0; n < 250; n++) finish({ ...acme, tenant: `t-${n}` })
+    for (let n = 0; n < 60; n++) finish({ ...acme, tenant: `t-${n}` })
 
     await ledger.flush()
 
     expect(sent.map(({ number, batches }) => [number, batches.length])).toEqual([
-      [1, 100],
-      [2, 100],
-      [3, 50],
+      [1, 25],
+      [2, 25],
+      [3, 10],
     ])
   })
 })

@@ -1,6 +1,7 @@
 // Counts requests and tokens by tenant, key and model in memory, and adds them to the store once a second. Each addition has a number, so one
 // whose outcome is unknown is repeated and counts once. A killed process loses what it counted since its last addition.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
 import { toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
@@ -27,7 +28,7 @@ const MAX_TENANTS = 10_000
 const MAX_ROWS = 20_000
 const MAX_WAITING_ROWS = 50_000
 /** SQLite adds so many in a few milliseconds, in which streams stand still. */
-const TENANTS_AT_ONCE = 100
+const TENANTS_AT_ONCE = 25
 
 type Row = Omit<LedgerRow, 'counts'> & { readonly counts: number[] }
 type Waiting = Pick<LedgerAddition, 'number' | 'batches'>
@@ -123,6 +124,8 @@ export class Ledger implements UsageSink {
         return false
       }
       this.#waiting.shift()
+      // SQLite has answered within this turn of the event loop: others come first.
+      await nextTurn()
     }
     return true
   }

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
 import type { Settings } from '../../src/config/schema.ts'
 import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
+import { askedMany, documentWindow } from '../support/asks.ts'
 import { ask, errorOf } from '../support/client.ts'
 import { askChat, chat, prose, system, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
@@ -11,6 +12,7 @@ import { post, sendOn } from '../support/departing-client.ts'
 import { call, frozenSession, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 import { answeredTokens, onlyLine, usageOf } from '../support/usage.ts'
+import { settled } from '../support/windows.ts'
 
 let stack: Stack
 afterEach(() => stack.close())
@@ -240,4 +242,24 @@ describe('the price of isolation', () => {
     expect(data).toMatchObject([{ repeats: 0, repeated_tokens: 0 }])
     expect(advice).toBeNull()
   })
+})
+
+it('counts each window of a question to many, and each call of its reduction', async () => {
+  stack = await startStack()
+  for (const name of ['a', 'b', 'c']) await documentWindow(stack.url, name)
+  for (const name of ['a', 'b', 'c']) await settled(stack.url, name)
+  const frozen = await onlyLine(stack.url)
+
+  const { receipt } = await askedMany(stack.url, {
+    question: 'What is the harbor called?',
+    windows: { tag: 'law' },
+    reduce: 'synthesize',
+  })
+
+  const line = await onlyLine(stack.url)
+  expect(frozen.requests).toBe(0)
+  expect(receipt.reduction.calls).toBeGreaterThan(0)
+  expect(line.requests).toBe(3 + receipt.reduction.calls)
+  expect(line.restored_tokens).toBe(receipt.restored_tokens)
+  expect((line.computed_tokens ?? 0) + line.warmed_tokens).toBe(stack.sim.promptTokens() - stack.sim.cachedTokens())
 })

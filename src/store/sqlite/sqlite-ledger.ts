@@ -2,6 +2,7 @@
 
 import { addCounts } from '../../base/usage-counts.ts'
 import {
+  HOUR_MS,
   hourOf,
   keptFrom,
   type LedgerAddition,
@@ -23,7 +24,7 @@ export function ledgerIn({ db, now }: SqliteCore): LedgerMethods {
   const sql = db.prepareAll({
     seen: 'SELECT number FROM ledger_sources WHERE tenant = ? AND source = ?',
     see: 'INSERT OR REPLACE INTO ledger_sources (tenant, source, number, at) VALUES (?, ?, ?, ?)',
-    isListed: 'SELECT 1 FROM ledger_tenants WHERE tenant = ?',
+    listedAt: 'SELECT at FROM ledger_tenants WHERE tenant = ?',
     countTenants: 'SELECT count(*) FROM ledger_tenants',
     list: 'INSERT OR REPLACE INTO ledger_tenants (tenant, at) VALUES (?, ?)',
     tenants: 'SELECT tenant FROM ledger_tenants ORDER BY tenant',
@@ -43,14 +44,24 @@ export function ledgerIn({ db, now }: SqliteCore): LedgerMethods {
     sql.put.run(tenant, unit, at, key, model, packCounts(sums))
   }
 
+  /** Lists a tenant if there is room. Most additions find it listed, and write nothing. */
+  function isListed(tenant: string, hasRoom: () => boolean): boolean {
+    const row = sql.listedAt.get(tenant)
+    if (row === undefined && !hasRoom()) return false
+    if (row === undefined || numberAt(row, 0) < now() - HOUR_MS) sql.list.run(tenant, now())
+    return true
+  }
+
   function addBatch({ tenant, rows }: LedgerBatch, { source, number, maxTenants }: LedgerAddition): void {
     const seen = sql.seen.get(tenant, source)
     if (seen !== undefined && numberAt(seen, 0) >= number) return
-    const total = sql.countTenants.get()
-    const isKnown = sql.isListed.get(tenant) !== undefined
-    const owner = isKnown || total === undefined || numberAt(total, 0) < maxTenants ? tenant : OTHER_TENANTS
     sql.see.run(tenant, source, number, now())
-    sql.list.run(owner, now())
+    const hasRoom = () => {
+      const total = sql.countTenants.get()
+      return total === undefined || numberAt(total, 0) < maxTenants
+    }
+    const owner = isListed(tenant, hasRoom) ? tenant : OTHER_TENANTS
+    if (owner !== tenant) isListed(owner, () => true)
     for (const row of rows) {
       addRow(owner, 'minute', row.at, row)
       addRow(owner, 'hour', hourOf(row.at), row)
