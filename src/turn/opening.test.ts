@@ -33,3 +33,10 @@ it('is none without a system prompt and tools, and for completions', () => {
   expect(opening('chat', { messages: [user('hi'), { role: 'system', content: rules }] })).toBeUndefined()
   expect(opening('completions', { prompt: 'hi' })).toBeUndefined()
 })
+
+it('is not examined in a body of more than 1 MiB', () => {
+  const body = { messages: [{ role: 'system', content: rules }, user('hi')] }
+
+  expect(openingOf(body, rulesOf('chat'), 1_048_576)).toBeDefined()
+  expect(openingOf(body, rulesOf('chat'), 1_048_577)).toBeUndefined()
+})

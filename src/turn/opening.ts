@@ -1,7 +1,7 @@
 // What a session begins with before its first user message: system prompts and tools. Sessions of one tenant often begin alike, and compute
 // it once each, because they share no KV.
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { isPresent, type JsonObject } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { outerSystemOf } from './window-before.ts'
@@ -13,9 +13,12 @@ export interface Opening {
   readonly share: number
 }
 
-/** Undefined if there is none. Its cost grows with the opening, so call it for first turns only. */
+/** Bytes of a body. Hashing the opening of a larger one would hold up all other requests for more than some milliseconds. */
+const MAX_BODY_BYTES = 1_048_576
+
+/** Undefined if there is none, or the body is too large. Its cost grows with the opening, so call it for first turns only. */
 export function openingOf(json: JsonObject, rules: DialectRules, bodyBytes: number): Opening | undefined {
-  if (rules.messagesField === undefined) return undefined
+  if (rules.messagesField === undefined || bodyBytes > MAX_BODY_BYTES) return undefined
   const messages = rules.readMessages(json)
   const end = messages.findIndex((message) => !rules.isSystem(message))
   const system = [...outerSystemOf(json, rules), ...messages.slice(0, end < 0 ? messages.length : end)]
@@ -23,5 +26,5 @@ export function openingOf(json: JsonObject, rules: DialectRules, bodyBytes: numb
   if (system.length + tools.length === 0) return undefined
   const text = JSON.stringify([tools, system])
   const share = Math.min(1, Buffer.byteLength(text) / Math.max(1, bodyBytes))
-  return { digest: createHash('sha256').update(text).digest('base64url'), share }
+  return { digest: hash('sha256', text, 'base64url'), share }
 }
