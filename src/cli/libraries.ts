@@ -1,5 +1,6 @@
 // `cwm library`: makes, lists, shows, and deletes libraries of a running cwm.
 
+import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { addAbortSignal } from 'node:stream'
@@ -108,9 +109,11 @@ async function readText(
 }
 
 async function contentOf(file: string): Promise<string> {
-  return await readFile(file, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((thrown: NodeJS.ErrnoException) => {
     throw new UsageError(`cannot read ${file}: ${thrown.code}`)
   })
+  if (isUtf8(bytes)) return bytes.toString()
+  throw new UsageError(`${file} is not text in UTF-8; convert it to plain text or Markdown first`)
 }
 
 /** Waits until the library is ready or failed, and shows its progress. There is no timeout: the user can interrupt, and the build goes on. */

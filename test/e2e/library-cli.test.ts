@@ -68,3 +68,12 @@ it('says which file cannot be read', async () => {
   expect(err).toContain('cannot read absent.md: ENOENT')
   expect(ended).toBe(2)
 })
+
+it('refuses a file that is not text', async () => {
+  await writeFile(join(folder, 'law.pdf'), Buffer.from([0x25, 0x50, 0x44, 0x46, 0xff, 0xfe]))
+
+  const { err, ended } = await cwm(['add', 'law', 'law.pdf'])
+
+  expect(err).toContain('law.pdf is not text in UTF-8')
+  expect(ended).toBe(2)
+})
