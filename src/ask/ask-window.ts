@@ -304,10 +304,15 @@ function tooLong(
   name: string,
   { limit, room, maxTokens }: { readonly limit: number; readonly room: number; readonly maxTokens: number },
 ): CwmError {
-  const left = room > 0 ? `${room} are left for the answer` : 'nothing is left for an answer'
+  const taken = `window ${name} and this question take ${limit - room} of ${limit} tokens`
+  const otherwise = "or ask a clone of the window's first messages"
+  if (room <= 0) {
+    const message = `${taken}: nothing is left for an answer. Ask a shorter question, ${otherwise}`
+    return new CwmError('CONTEXT_LENGTH_EXCEEDED', message, { param: 'question' })
+  }
   return new CwmError(
     'CONTEXT_LENGTH_EXCEEDED',
-    `window ${name} and this question take ${limit - room} of ${limit} tokens: ${left}, and max_tokens is ${maxTokens}. Ask a shorter question, lower max_tokens, or ask a clone of the window's first messages`,
+    `${taken}: ${room} are left for the answer, and max_tokens is ${maxTokens}. Ask a shorter question, lower max_tokens, ${otherwise}`,
     { param: 'max_tokens' },
   )
 }

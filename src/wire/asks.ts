@@ -4,8 +4,11 @@ import { z } from 'zod'
 import { tiersSchema } from './receipts.ts'
 import { count, stepMs } from './scalars.ts'
 
+/** The model would answer a blank one at random. */
+export const questionText = z.string().refine((text) => text.trim() !== '', 'must not be empty')
+
 export const askBody = z.strictObject({
-  question: z.string().min(1).describe('Sent as the next user message of the window'),
+  question: questionText.describe('Sent as the next user message of the window'),
   instructions: z.string().min(1).optional().describe('How to answer; sent before the question'),
   max_tokens: z
     .int()

@@ -1,7 +1,7 @@
 // Questions to many windows: the request, its events, and the receipt of the whole.
 
 import { z } from 'zod'
-import { askReceiptSchema, askUsageSchema } from './asks.ts'
+import { askReceiptSchema, askUsageSchema, questionText } from './asks.ts'
 import { errorSchema } from './error.ts'
 import { count } from './scalars.ts'
 
@@ -25,7 +25,7 @@ const chosen = z
   })
 
 export const manyAskBody = z.strictObject({
-  question: z.string().min(1).describe('Sent as the next user message of each window'),
+  question: questionText.describe('Sent as the next user message of each window'),
   instructions: z.string().min(1).optional().describe('How to answer; sent before the question'),
   windows: chosen.describe(`Which windows; at most ${MAX_WINDOWS}`),
   select: z

@@ -177,6 +177,7 @@ describe('tools', () => {
 describe('faults', () => {
   it('of the request name the field', async () => {
     expect(await askCode({ question: '' })).toBe('invalid_field')
+    expect(await askCode({ question: ' \n' })).toBe('invalid_field')
     expect(await askCode({ question: 'x', max_tokens: 0 })).toBe('invalid_field')
     expect(await askCode({ question: 'x' }, 'nothing')).toBe('window_not_found')
   })
@@ -188,6 +189,13 @@ describe('faults', () => {
     expect(errorOf(refused)).toMatchObject({ code: 'context_length_exceeded', param: 'max_tokens' })
     expect(errorOf(refused).message).toMatch(/take \d+ of 8192 tokens: \d+ are left/)
     expect(sent()).toHaveLength(turns)
+  })
+
+  it('a question that leaves no room for an answer is rejected by name', async () => {
+    const refused = await call(stack.url, 'POST', '/windows/w/ask', { question: 'word '.repeat(9_000) })
+
+    expect(errorOf(refused)).toMatchObject({ code: 'context_length_exceeded', param: 'question' })
+    expect(errorOf(refused).message).toMatch(/take \d+ of 8192 tokens: nothing is left for an answer\. Ask a shorter/)
   })
 
   it('an engine that breaks off is an error, never a short answer', async () => {
