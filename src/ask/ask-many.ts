@@ -14,7 +14,7 @@ import type {
 } from './many-question.ts'
 import { receiptOf } from './many-receipt.ts'
 import { parallelOf } from './parallel.ts'
-import { type ReduceParts, reduceAnswers } from './reduce.ts'
+import { type ReduceParts, reduceAnswers, requireServed } from './reduce.ts'
 import { TokenBudget } from './token-budget.ts'
 import { findWindows, type Target } from './which-windows.ts'
 import { type RunParts, type WindowResult, WindowsRun } from './windows-run.ts'
@@ -47,7 +47,7 @@ export class ManyAsker {
 
   /**
    * Reports each window as it is done, then the reduction, then the receipt. A failure of a window or of the reduction is its own event.
-   * Throws `FORBIDDEN_MODEL`, what `findWindows`, the index of passages, and the store throw, and `CLIENT_GONE`: a client that leaves ends
+   * Throws `FORBIDDEN_MODEL`, `INVALID_FIELD` for a model that is not served, what `findWindows`, the index of passages, and the store throw, and `CLIENT_GONE`: a client that leaves ends
    * everything. Nothing of it stays behind then.
    */
   ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
@@ -76,7 +76,7 @@ export class ManyAsker {
   async #ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
     const { now } = this.#parts
     const start = now()
-    if (asked.reduceModel !== undefined) requireModel(asked.policy, asked.reduceModel)
+    await this.#checkModel(asked, options)
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), Math.min(asked.deadlineMs ?? LONGEST_TIMER_MS, LONGEST_TIMER_MS))
     const budget = asked.budgetTokens === undefined ? undefined : new TokenBudget(asked.budgetTokens)
@@ -101,6 +101,13 @@ export class ManyAsker {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** Before anything is asked: a wrong name would cost the answers of all windows. */
+  async #checkModel({ policy, reduce, reduceModel }: ManyQuestion, { apiKey }: ManyOptions): Promise<void> {
+    if (reduceModel === undefined) return
+    requireModel(policy, reduceModel)
+    if (reduce !== 'none') await requireServed(this.#parts, reduceModel, apiKey)
   }
 
   /** The windows to ask. With `select`, names that do not exist cannot be ranked, so they fail here. */

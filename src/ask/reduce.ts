@@ -65,17 +65,28 @@ export async function callsOf(
 ): Promise<ReductionCalls> {
   const engine = await fleet.pick({ tenant: asked.tenant, lineage: lineage.lineage, model: name })
   const model = await engine.models.find(name, options.apiKey)
-  if (model === undefined) {
-    throw new CwmError(
-      'INVALID_FIELD',
-      `the engine does not serve the model ${name}; name another one in reduce_model`,
-      {
-        param: 'reduce_model',
-      },
-    )
-  }
+  if (model === undefined) throw notServed(name)
   await quotas.ensure(lineage.salt, policyOf(asked.tenant).kvQuotaGb)
   return new ReductionCalls({ admission, ledger, engine, model, lineage }, asked, options)
+}
+
+/** Throws `INVALID_FIELD` if the engine says that it does not serve the model. An engine that does not answer is not asked again. */
+export async function requireServed(
+  { fleet }: Pick<ReduceParts, 'fleet'>,
+  name: string,
+  apiKey: string | undefined,
+): Promise<void> {
+  const engine = await fleet.pick({ model: name })
+  const isServed = await engine.models.find(name, apiKey).then(
+    (model) => model !== undefined,
+    () => true,
+  )
+  if (!isServed) throw notServed(name)
+}
+
+function notServed(name: string): CwmError {
+  const message = `the engine does not serve the model ${name}; name another one in reduce_model`
+  return new CwmError('INVALID_FIELD', message, { param: 'reduce_model' })
 }
 
 /** One reduction in progress. */

@@ -182,12 +182,15 @@ describe('the lineage of a reduction', () => {
 })
 
 describe('the model of a reduction', () => {
-  it('must be served', async () => {
+  it('must be served, which is checked before anything is asked', async () => {
     await start()
+    const body = { question, windows: { tag: 'law' }, reduce: 'synthesize', reduce_model: 'nothing', stream: false }
 
-    const { reduction_error: error } = await asking('synthesize', { reduce_model: 'nothing' })
+    const refused = await call(stack.url, 'POST', '/ask', body)
 
-    expect(error).toMatchObject({ code: 'invalid_field', param: 'reduce_model' })
+    expect(refused.status).toBe(400)
+    expect(errorOf(refused)).toMatchObject({ code: 'invalid_field', param: 'reduce_model' })
+    expect(questionsAt(stack.sim)).toEqual([])
   })
 
   it('must be one that the tenant may use, before anything is asked', async () => {
