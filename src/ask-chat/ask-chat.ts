@@ -4,9 +4,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
+import type { ByteReservation } from '../admission/byte-reservation.ts'
 import { CwmError } from '../base/errors.ts'
 import { isObject } from '../base/json.ts'
 import type { WindowRecord } from '../base/records.ts'
+import { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
 import { answerChat, type ChatAnswererParts } from './chat-answerer.ts'
 import { readChatQuestion } from './chat-question.ts'
@@ -21,6 +23,8 @@ type Ctx = Context<Bindings>
 export interface AskChatParts extends ChatAnswererParts {
   /** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
+  /** Opens a reservation for the bytes of an answer, which ends with the scope. `sharer`: see `Caller.sharer`. */
+  readonly holdAnswer: (sharer: string, scope: RequestScope) => Pick<ByteReservation, 'add'>
 }
 
 const BASE = '/cwm/a/:tag'
@@ -50,7 +54,9 @@ export function createAskChat(parts: AskChatParts): Hono<Bindings> {
     // Before a stream begins, so that an absent tag is an answer with its status.
     await newestOf(parts, c, tag)
     const caller = parts.callerOf(c.env.incoming)
-    await answerChat(parts, c.env.outgoing, { caller, tag, model: modelOf(tag), question })
+    const held = parts.holdAnswer(caller.sharer, RequestScope.of(c.env.outgoing))
+    const hold = (bytes: number) => held.add(bytes)
+    await answerChat(parts, c.env.outgoing, { caller, tag, model: modelOf(tag), question, hold })
     return RESPONSE_ALREADY_SENT
   })
 

@@ -26,6 +26,8 @@ export interface ChatRequest {
   /** The name that the app knows. */
   readonly model: string
   readonly question: ChatQuestion
+  /** Reserves memory for the answers of windows, bytes. Throws `OVERLOADED`. */
+  readonly hold: (bytes: number) => void
 }
 
 export interface ChatListener {
@@ -52,7 +54,7 @@ export function runChat(
 
 async function askWindows(
   { manyAsker, reduceModel }: ChatWorkParts,
-  { caller, tag, question }: ChatRequest,
+  { caller, tag, question, hold }: ChatRequest,
   signal: AbortSignal,
   { onProgress, onText }: ChatListener,
 ): Promise<ChatReply> {
@@ -78,6 +80,7 @@ async function askWindows(
     apiKey,
     actor,
     signal,
+    hold,
     onEvent: (event) => {
       const line = progressLine(event)
       if (line !== undefined) onProgress(line)

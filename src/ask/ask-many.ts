@@ -3,15 +3,8 @@
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { requireModel } from '../base/tenants.ts'
 import { runAudited } from '../windows/operation-audit.ts'
-import type {
-  FailedWindow,
-  ManyAnswer,
-  ManyOptions,
-  ManyQuestion,
-  ManyReceipt,
-  Reduction,
-  WindowChoice,
-} from './many-question.ts'
+import { auditReceiptOf, nameOf } from './many-audit.ts'
+import type { FailedWindow, ManyAnswer, ManyOptions, ManyQuestion, ManyReceipt, Reduction } from './many-question.ts'
 import { receiptOf } from './many-receipt.ts'
 import { parallelOf } from './parallel.ts'
 import { type ReduceParts, reduceAnswers, requireServed } from './reduce.ts'
@@ -23,8 +16,10 @@ export type ManyAskParts = RunParts & ReduceParts
 
 /** The longest that a timer of Node can wait, milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
-/** Names of windows in an audit entry. */
-const MAX_AUDITED_NAMES = 20
+/** Of a window's record, while it waits to be asked. */
+const TARGET_BYTES = 2_048
+/** The number of connections bounds smaller questions. */
+const FEW_WINDOWS = 32
 
 type Answered = Extract<WindowResult, { receipt: unknown }>
 
@@ -47,8 +42,9 @@ export class ManyAsker {
 
   /**
    * Reports each window as it is done, then the reduction, then the receipt. A failure of a window or of the reduction is its own event.
-   * Throws `FORBIDDEN_MODEL`, `INVALID_FIELD` for a model that is not served, what `findWindows`, the index of passages, and the store throw, and `CLIENT_GONE`: a client that leaves ends
-   * everything. Nothing of it stays behind then.
+   * Throws `FORBIDDEN_MODEL`, `INVALID_FIELD` for a model that is not served, `OVERLOADED` if there is no memory for so many windows, what
+   * `findWindows`, the index of passages, and the store throw, and `CLIENT_GONE`: a client that leaves ends everything. Nothing of it stays
+   * behind then.
    */
   ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
     const { metrics } = this.#parts
@@ -82,6 +78,7 @@ export class ManyAsker {
     const budget = asked.budgetTokens === undefined ? undefined : new TokenBudget(asked.budgetTokens)
     try {
       const { targets, absent } = await this.#choose(asked, options)
+      holdTargets(targets, options)
       const records = targets.flatMap(({ record }) => record ?? [])
       const parallel = await parallelOf(this.#parts.fleet, asked, records, options)
       options.onEvent({ type: 'started', windows: targets.length + absent.length, parallel })
@@ -157,6 +154,11 @@ export class ManyAsker {
   }
 }
 
+/** The question itself holds no slot, so nothing else bounds how many of them one sender may have at once. */
+function holdTargets({ length }: readonly Target[], { hold }: ManyOptions): void {
+  if (length > FEW_WINDOWS) hold?.(length * TARGET_BYTES)
+}
+
 function checkPresent(signal: AbortSignal): void {
   if (signal.aborted) throw new CwmError('CLIENT_GONE', 'the client left before its question was answered')
 }
@@ -174,30 +176,4 @@ function notFrozen(name: string, state: string | undefined): CwmError {
   const options = { param: 'windows' }
   if (state === undefined) return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name} under this key`, options)
   return new CwmError('WINDOW_NOT_READY', `window ${name} is ${state}, so its passages cannot be ranked`, options)
-}
-
-/** For the audit log, which has no text of the question. */
-function nameOf(choice: WindowChoice): string {
-  if ('names' in choice) return `${choice.names.length} by name`
-  const conditions = [
-    choice.tag === undefined ? [] : [`tag ${choice.tag}`],
-    choice.search === undefined ? [] : ['search'],
-  ]
-  return conditions.flat().join(', ')
-}
-
-/** One entry for the whole question: one for each window would drive everything else out of the log. */
-function auditReceiptOf({ answers, failed, receipt }: ManyAnswer): Readonly<Record<string, string | number | null>> {
-  const names = [...answers, ...failed].map(({ window }) => window)
-  const more = names.length > MAX_AUDITED_NAMES ? `, and ${names.length - MAX_AUDITED_NAMES} more` : ''
-  return {
-    windows: `${names.slice(0, MAX_AUDITED_NAMES).join(', ')}${more}`,
-    answered: receipt.answered,
-    not_found: receipt.notFound,
-    failed: receipt.failed,
-    restored_tokens: receipt.restoredTokens,
-    computed_tokens: receipt.computedTokens,
-    completion_tokens: receipt.completionTokens,
-    reduction_tokens: receipt.reduction.promptTokens,
-  }
 }

@@ -127,7 +127,10 @@ export interface ManyAnswer {
 }
 
 export type ManyOptions = Omit<AskOptions, 'onText'> & {
-  /** Reserves memory for what an answer adds to the whole, bytes. If it throws, the window fails with that error. */
+  /**
+   * Reserves memory, bytes: for the records of many windows at once, and for each answer. If it throws, the question, or the answer's window,
+   * fails with that error.
+   */
   readonly hold?: (bytes: number) => void
   /** Must not throw. */
   readonly onEvent: (event: AskEvent) => void

@@ -126,7 +126,7 @@ function createRest(
 
 function addAskChat(
   { settings, log, now }: Start,
-  { manyAsker, sideChat, windows, callers }: Services,
+  { manyAsker, sideChat, windows, callers, answerBytes }: Services,
   api: Api,
 ): void {
   const chat = createAskChat({
@@ -134,6 +134,7 @@ function addAskChat(
     sideChat,
     windows,
     callerOf: (request) => callers.forRest(request),
+    holdAnswer: (sharer, scope) => answerBytes.open(sharer, scope),
     showsProgress: settings.ask_progress === 'reasoning',
     reduceModel: settings.ask_reduce_model,
     sideRequests: settings.ask_side_requests,

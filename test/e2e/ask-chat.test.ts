@@ -297,6 +297,14 @@ it('takes a library by its tag, whose name has a colon', async () => {
   expect(got.status).toBe(200)
 })
 
+it('counts the answers of windows toward the memory of their sender', async () => {
+  await stack.restart({ max_observed_bytes_in_all: 64 })
+
+  const got = await post({ messages })
+
+  expect([got.status, errorOf(got).code]).toEqual([429, 'overloaded'])
+})
+
 it('accepts a body larger than other calls of REST may have', async () => {
   const long = 'and so on, '.repeat(10_000)
   const got = await post({

@@ -142,4 +142,13 @@ describe('memory', () => {
     expect(answers.map(({ window }) => window)).toEqual(['w000'])
     expect(failed.map(({ error }) => error.code)).toEqual(['overloaded', 'overloaded'])
   })
+
+  it('for many windows that does not suffice is an error before any of them is asked', async () => {
+    await start(33, { settings: { max_observed_bytes_in_all: 40_000 } })
+
+    const refused = await call(stack.url, 'POST', '/ask', { question, windows: { tag: 'law' }, stream: false })
+
+    expect([refused.status, errorOf(refused).code]).toEqual([429, 'overloaded'])
+    expect(questionsAt(stack.sim)).toEqual([])
+  })
 })
