@@ -298,7 +298,7 @@ it('takes a library by its tag, whose name has a colon', async () => {
 })
 
 it('counts the answers of windows toward the memory of their sender', async () => {
-  await stack.restart({ max_observed_bytes_in_all: 64 })
+  await stack.restart({ max_observed_bytes_in_all: 1_024 })
 
   const got = await post({ messages })
 
