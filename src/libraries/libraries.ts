@@ -1,10 +1,10 @@
 // Libraries: texts cut into windows, which are frozen in the background and found under the tag `library:NAME`. The operations that REST,
 // MCP and CLI share; what goes on in the background is in library-builder.ts.
 
-import { EventEmitter, once, setMaxListeners } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { EventEmitter, setMaxListeners } from 'node:events'
 import { toCwmError } from '../base/errors.ts'
 import type { LibraryRecord } from '../base/library-records.ts'
+import { nextEvent } from '../base/next-event.ts'
 import type { Page, PageRequest } from '../store/store-values.ts'
 import { leaseKeys, withLease } from '../windows/lease.ts'
 import { type OperationOptions, runAudited } from '../windows/operation-audit.ts'
@@ -64,6 +64,7 @@ export class Libraries {
   /** Once the library is not being built, or after `waitMs`. Throws `LIBRARY_NOT_FOUND`. Aborting ends the wait. */
   async show(tenant: string, name: string, waitMs = 0, signal?: AbortSignal): Promise<LibraryView> {
     const { store } = this.#parts
+    const pollMs = Number.isFinite(store.maxStalenessMs) ? POLL_MS : undefined
     const over = new AbortController()
     const end = () => over.abort()
     const timer = setTimeout(end, waitMs)
@@ -71,11 +72,11 @@ export class Libraries {
     try {
       for (;;) {
         // Subscribes before reading, so that no change is missed in between.
-        const change = once(this.#changed, keyOf(tenant, name), { signal: over.signal }).catch(() => undefined)
+        const change = nextEvent(this.#changed, keyOf(tenant, name), over.signal, pollMs)
         const record = await this.#require(tenant, name)
         const isBuilding = record.build !== undefined && record.build.failure === undefined
         if (waitMs === 0 || over.signal.aborted || !isBuilding) return await this.#view(record)
-        await (Number.isFinite(store.maxStalenessMs) ? Promise.race([change, sleep(POLL_MS)]) : change)
+        await change
       }
     } finally {
       clearTimeout(timer)

@@ -1,11 +1,11 @@
 // The operations on windows that headers, REST, MCP and CLI share. They know tenants, sessions and names but no HTTP: an error's `param` is
 // `name` or `session_id`, and each interface translates it.
 
-import { EventEmitter, once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { EventEmitter } from 'node:events'
 import type { BackgroundClaim } from '../admission/background-claim.ts'
 import type { StandingSessions } from '../base/deletion-records.ts'
 import { toCwmError } from '../base/errors.ts'
+import { nextEvent } from '../base/next-event.ts'
 import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { CallOptions } from '../engines/engine.ts'
@@ -301,6 +301,7 @@ export class Windows {
   /** As `show`, once the window is neither pending nor freezing, after `waitMs`, or when the signal aborts. */
   async showSettled(tenant: string, name: string, waitMs: number, signal?: AbortSignal): Promise<WindowView> {
     const { store } = this.#parts
+    const pollMs = Number.isFinite(store.maxStalenessMs) ? POLL_MS : undefined
     const over = new AbortController()
     const end = () => over.abort()
     const timer = setTimeout(end, waitMs)
@@ -308,10 +309,10 @@ export class Windows {
     try {
       for (;;) {
         // Subscribes before reading, so that no change is missed in between.
-        const change = once(this.#changed, keyOf(tenant, name), { signal: over.signal }).catch(() => undefined)
+        const change = nextEvent(this.#changed, keyOf(tenant, name), over.signal, pollMs)
         const view = await this.show(tenant, name)
         if (over.signal.aborted || this.#isSettled(view)) return view
-        await (Number.isFinite(store.maxStalenessMs) ? Promise.race([change, sleep(POLL_MS)]) : change)
+        await change
       }
     } finally {
       clearTimeout(timer)

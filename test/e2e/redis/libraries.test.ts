@@ -30,6 +30,22 @@ describe.skipIf(skipsRedis)('a library of several proxies', () => {
     expect(await windowsTagged(b.url)).toHaveLength(6)
   })
 
+  it('is waited for, as are its windows, without listeners that pile up', async () => {
+    const { a, b, sim } = fleet
+    const warnings: string[] = []
+    const note = ({ name }: Error) => warnings.push(name)
+    process.on('warning', note)
+    sim.fault({ path: '/v1/completions', action: { kind: 'stall' } })
+    await putLibrary(a.url, book(1))
+    const freezing = async () => (await rest<{ data: { name: string }[] }>(b.url, 'GET', '/windows')).data[0]
+    const { name } = await until('its window is being frozen', freezing)
+
+    await Promise.all(['/libraries/book', `/windows/${name}`].map((path) => rest(b.url, 'GET', `${path}?wait_ms=3000`)))
+
+    process.off('warning', note)
+    expect(warnings).toEqual([])
+  })
+
   it('that another proxy changes during its build becomes the newer one', async () => {
     const { a, b, sim } = fleet
     sim.fault({ path: '/v1/completions', action: { kind: 'status', status: 500 } })
