@@ -14,7 +14,7 @@ import { inParallel } from './in-parallel.ts'
 import { withBuild } from './library-changes.ts'
 import { checkRoom } from './library-quota.ts'
 import type { CutPart, GivenText } from './part-cutter.ts'
-import { partName, partPrompt, textOfPart } from './part-prompt.ts'
+import { libraryTag, partName, partPrompt, textOfPart } from './part-prompt.ts'
 import type { LibraryParts } from './parts.ts'
 import { invalidField, type WindowFrame, windowFrame } from './window-frame.ts'
 
@@ -66,8 +66,8 @@ export async function putTexts(
     parts: cut.map(({ window, tokens, text }) => ({ window, tokens, text })),
     tags: sortedTags(request.tags),
   }
-  const missing = await missingParts(parts, tenant, cut, before)
-  if (before !== undefined && isSame(before, manifest, missing)) return before
+  const { missing, untagged } = await checkParts(parts, request, cut, before)
+  if (before !== undefined && isSame(before, manifest, missing.length + untagged.length)) return before
   checkRoom(request.policy, await store.usageOf(tenant), sizeOf(missing), parts.kv.expects.pin)
   const build = { id: randomId(), manifest, actor: options.actor, startedAt: now() }
   const record = withBuild(before, request, build)
@@ -148,28 +148,33 @@ async function readKept(
   return kept
 }
 
-/** Those that are not frozen yet, each once. A window that is about to be deleted counts as missing. */
-async function missingParts(
+/**
+ * `missing`: those that are not frozen yet, each once; a window that is about to be deleted counts as missing. `untagged`: those that somebody
+ * has taken out of the library by changing their tags.
+ */
+async function checkParts(
   { store }: LibraryParts,
-  tenant: string,
+  { tenant, name }: LibraryRequest,
   cut: readonly NewPart[],
   before: LibraryRecord | undefined,
-): Promise<readonly NewPart[]> {
+): Promise<{ readonly missing: readonly NewPart[]; readonly untagged: readonly NewPart[] }> {
   const stale = new Set(before?.stale)
   const distinct = [...new Map(cut.map((part) => [part.window, part])).values()]
-  const missing = await inParallel(distinct, READS_AT_ONCE, async (part) => {
+  const [missing, untagged]: [NewPart[], NewPart[]] = [[], []]
+  await inParallel(distinct, READS_AT_ONCE, async (part) => {
     const record = stale.has(part.window) ? undefined : await store.getWindow(tenant, part.window)
-    return record?.state === 'frozen' ? [] : [part]
+    if (record?.state !== 'frozen') missing.push(part)
+    else if (!record.tags.includes(libraryTag(name))) untagged.push(part)
   })
-  return missing.flat()
+  return { missing, untagged }
 }
 
 /** Whether the library already is, or is becoming, what was asked for. */
-function isSame(before: LibraryRecord, manifest: LibraryManifest, missing: readonly NewPart[]): boolean {
+function isSame(before: LibraryRecord, manifest: LibraryManifest, toDo: number): boolean {
   const { build } = before
   const isEqual = (other: LibraryManifest | undefined) => JSON.stringify(other) === JSON.stringify(manifest)
   if (build !== undefined) return build.failure === undefined && isEqual(build.manifest)
-  return missing.length === 0 && isEqual(before.manifest)
+  return toDo === 0 && isEqual(before.manifest)
 }
 
 function sizeOf(missing: readonly NewPart[]) {

@@ -136,6 +136,17 @@ describe('a library', () => {
     expect(await windowsTagged(stack.url)).toHaveLength(3)
   })
 
+  it('whose tag was taken from a window gets it back with the same texts', async () => {
+    const library = await addLibrary(stack.url, book(3))
+    await rest(stack.url, 'PATCH', `/windows/${windowsOf(library)[1]}`, { tags: [] })
+    expect(await windowsTagged(stack.url)).toHaveLength(2)
+
+    const again = await addLibrary(stack.url, book(3))
+
+    expect(windowsOf(again)).toEqual(windowsOf(library))
+    expect(await windowsTagged(stack.url)).toHaveLength(3)
+  })
+
   it('is listed by name, without its parts', async () => {
     for (const name of ['b', 'a', 'c']) await addLibrary(stack.url, book(1), { name })
 
