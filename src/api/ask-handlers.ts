@@ -4,11 +4,12 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { ManyAsker } from '../ask/ask-many.ts'
 import type { WindowAsker } from '../ask/ask-window.ts'
 import type { ManyQuestion } from '../ask/many-question.ts'
+import { closeSignal, eventStreamHeaders } from '../base/event-stream.ts'
 import { askBody, windowAnswerSchema } from '../wire/asks.ts'
 import { manyAnswerSchema, manyAskBody } from '../wire/many-asks.ts'
 import { answerToWire, eventToWire, manyAnswerToWire } from './asks-to-wire.ts'
 import type { ApiCaller, Bindings, CallerOf } from './bindings.ts'
-import { eventHeaders, eventsOf, goneSignal } from './event-answer.ts'
+import { eventsOf } from './event-answer.ts'
 import type { AnswerHolds } from './hold-answers.ts'
 import * as routes from './routes.ts'
 
@@ -50,13 +51,13 @@ export function mountAsks(
     const { tenant, policy, operation } = callerOf(c)
     const { question, instructions, max_tokens: maxTokens, temperature, stream } = c.req.valid('json')
     const asked = { tenant, policy, window: c.req.valid('param').name, question, instructions, maxTokens, temperature }
-    const options = { ...operation, signal: goneSignal(c.env) }
+    const options = { ...operation, signal: closeSignal(c.env.outgoing) }
     if (!stream) return c.json(answerToWire(await asker.ask(asked, options)), 200)
     const events = eventsOf(async (send) => {
       const answer = await asker.ask(asked, { ...options, onText: (text) => send('text', { text }) })
       send('answer', answerToWire(answer))
     }, options.signal)
-    return c.body(events, 200, eventHeaders)
+    return c.body(events, 200, eventStreamHeaders)
   })
 
   app.openapi(askMany, async (c) => {
@@ -64,13 +65,13 @@ export function mountAsks(
     const { stream, ...body } = c.req.valid('json')
     const asked = manyQuestionOf(caller, body)
     const hold = (bytes: number) => holds.add(c.env, bytes)
-    const options = { ...caller.operation, signal: goneSignal(c.env), hold }
+    const options = { ...caller.operation, signal: closeSignal(c.env.outgoing), hold }
     c.set('isCounted', true)
     if (!stream) return c.json(manyAnswerToWire(await manyAsker.ask(asked, { ...options, onEvent: () => {} })), 200)
     const events = eventsOf(async (send) => {
       await manyAsker.ask(asked, { ...options, onEvent: (event) => send(event.type, eventToWire(event)) })
     }, options.signal)
-    return c.body(events, 200, eventHeaders)
+    return c.body(events, 200, eventStreamHeaders)
   })
 }
 

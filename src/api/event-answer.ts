@@ -1,25 +1,8 @@
 // Answers that are server-sent events: questions to windows. Failures are events, because the status is sent before they are known.
 
 import { toCwmError } from '../base/errors.ts'
+import { HEARTBEAT_MS } from '../base/event-stream.ts'
 import { openAiErrorBody } from '../dialects/errors.ts'
-import type { Bindings } from './bindings.ts'
-
-/** Proxies and browsers end connections that are silent for a minute or less. */
-const HEARTBEAT_MS = 15_000
-
-export const eventHeaders = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-}
-
-/** Aborts when the client leaves, or once it has its answer. */
-export function goneSignal({ outgoing }: Bindings['Bindings']): AbortSignal {
-  const gone = new AbortController()
-  outgoing.once('close', () => gone.abort())
-  if (outgoing.destroyed) gone.abort()
-  return gone.signal
-}
 
 /** The events that `work` sends, and `error` if it throws. Comments keep the connection open in between. */
 export function eventsOf(

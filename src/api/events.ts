@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Now } from '../base/clock.ts'
+import { eventStreamHeaders } from '../base/event-stream.ts'
 import type { EventKind, StoredEvent } from '../base/events.ts'
 import type { EventLog } from '../journal/events.ts'
 import type { EventPage } from '../store/store-values.ts'
@@ -23,9 +24,7 @@ export interface EventHandlerParts {
 }
 
 const headers = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
+  ...eventStreamHeaders,
   // The response ends when cwm stops, which would then wait for a connection that is kept alive.
   connection: 'close',
 }

@@ -3,6 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Now } from '../base/clock.ts'
 import { toCwmError } from '../base/errors.ts'
+import { closeSignal } from '../base/event-stream.ts'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import { completionOf, newHead } from './chat-answer.ts'
@@ -25,11 +26,9 @@ export async function answerChat(
   response: ServerResponse,
   request: ChatRequest,
 ): Promise<void> {
-  const gone = new AbortController()
-  response.once('close', () => gone.abort())
-  if (response.destroyed) gone.abort()
-  if (request.question.stream) await stream(parts, response, request, gone.signal)
-  else await complete(parts, response, request, gone.signal)
+  const signal = closeSignal(response)
+  if (request.question.stream) await stream(parts, response, request, signal)
+  else await complete(parts, response, request, signal)
 }
 
 async function complete(

@@ -1,6 +1,7 @@
 // Turns the answer of many windows into the reply of a chat: its text, its usage, or the error that stands for it.
 
 import type { ManyAnswer } from '../ask/many-question.ts'
+import { sumOrNull } from '../ask/many-receipt.ts'
 import type { CwmError } from '../base/errors.ts'
 import type { ChatUsage } from './chat-answer.ts'
 
@@ -39,12 +40,9 @@ function usageOf({
   restoredTokens,
   reduction,
 }: ManyAnswer['receipt']): ChatUsage | undefined {
-  const prompt = sum(promptTokens, reduction.calls === 0 ? 0 : reduction.promptTokens)
-  const completion = sum(completionTokens, reduction.calls === 0 ? 0 : reduction.completionTokens)
-  if (prompt === undefined || completion === undefined) return undefined
+  const wasReduced = reduction.calls > 0
+  const prompt = sumOrNull([promptTokens, wasReduced ? reduction.promptTokens : 0])
+  const completion = sumOrNull([completionTokens, wasReduced ? reduction.completionTokens : 0])
+  if (prompt === null || completion === null) return undefined
   return { promptTokens: prompt, completionTokens: completion, cachedTokens: restoredTokens ?? undefined }
-}
-
-function sum(windows: number | null, reduction: number | null): number | undefined {
-  return windows === null || reduction === null ? undefined : windows + reduction
 }

@@ -2,20 +2,13 @@
 
 import type { ServerResponse } from 'node:http'
 import type { CwmError } from '../base/errors.ts'
+import { eventStreamHeaders, HEARTBEAT_MS } from '../base/event-stream.ts'
 import type { JsonObject } from '../base/json.ts'
 import { openAiErrorBody } from '../dialects/errors.ts'
 import { type AnswerHead, type ChatUsage, chunkOf, usageChunkOf } from './chat-answer.ts'
 
-/** Proxies and browsers end connections that are silent for a minute or less. */
-const HEARTBEAT_MS = 15_000
 /** How long sending the last bytes of a broken stream may take. A client that does not read loses them. */
 const LAST_WORDS_MS = 2_000
-
-const headers = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-}
 
 type Response = Pick<ServerResponse, 'writeHead' | 'write' | 'end' | 'destroy' | 'once'>
 
@@ -29,7 +22,7 @@ export class ChatStream {
   constructor(response: Response, head: AnswerHead, more: Readonly<Record<string, string>>) {
     this.#response = response
     this.#head = head
-    response.writeHead(200, { ...headers, ...more })
+    response.writeHead(200, { ...eventStreamHeaders, ...more })
     this.#send(chunkOf(head, { role: 'assistant', content: '' }))
     this.#heartbeat = setInterval(() => response.write(': keep-alive\n\n'), HEARTBEAT_MS)
     response.once('close', () => clearInterval(this.#heartbeat))

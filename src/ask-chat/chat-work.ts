@@ -1,6 +1,6 @@
 // What a message of a chat app leads to: a question to the windows of the tag or, for a side request, a chat with the model alone.
 
-import { commonest, type ManyAsker } from '../ask/ask-many.ts'
+import { type ManyAsker, mostFrequent } from '../ask/ask-many.ts'
 import type { ManyQuestion } from '../ask/many-question.ts'
 import type { SideAnswer, SideChat, SideOptions } from '../ask/side-chat.ts'
 import type { Caller } from '../base/tenants.ts'
@@ -35,7 +35,7 @@ export interface ChatListener {
   readonly onText: (text: string) => void
 }
 
-/** Windows whose models are counted to find the commonest. */
+/** Windows whose models are counted to find the most frequent one. */
 const SAMPLE = 200
 
 /** Resolves with the whole reply. Throws what windows, admission, store and engine throw, and `CLIENT_GONE` if the signal aborts. */
@@ -114,5 +114,5 @@ async function chatAside(
 
 async function modelOfMost({ windows }: ChatWorkParts, tenant: string, tag: string): Promise<string> {
   const { items } = await windows.list(tenant, { limit: SAMPLE, tags: [tag], state: 'frozen' })
-  return commonest(items.map(({ model }) => model))
+  return mostFrequent(items.map(({ model }) => model))
 }

@@ -1,6 +1,6 @@
 // Asks many windows one question, side by side, and reduces their answers to one. A fault of one window is not the question's.
 
-import { CwmError, toCwmError } from '../base/errors.ts'
+import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import { requireModel } from '../base/tenants.ts'
 import { runAudited } from '../windows/operation-audit.ts'
 import { auditReceiptOf, nameOf } from './many-audit.ts'
@@ -129,7 +129,7 @@ export class ManyAsker {
     if (asked.reduce === 'none') return notReduced
     const { metrics } = this.#parts
     const found = answered.flatMap(({ window, answer }) => (answer === null ? [] : { window, answer }))
-    const model = asked.reduceModel ?? commonest(answered.map((at) => at.model))
+    const model = asked.reduceModel ?? mostFrequent(answered.map((at) => at.model))
     try {
       const { reduction, cost, notes } = await reduceAnswers(this.#parts, asked, found, model, options)
       metrics.askReductions.inc({ outcome: 'ok' })
@@ -160,11 +160,11 @@ function holdTargets({ length }: readonly Target[], { hold }: ManyOptions): void
 }
 
 function checkPresent(signal: AbortSignal): void {
-  if (signal.aborted) throw new CwmError('CLIENT_GONE', 'the client left before its question was answered')
+  if (signal.aborted) throw clientGone('its question was answered')
 }
 
 /** The model of most answers; of equal ones, the first. Empty if there is no answer. */
-export function commonest(models: readonly string[]): string {
+export function mostFrequent(models: readonly string[]): string {
   const counts = new Map<string, number>()
   for (const model of models) counts.set(model, (counts.get(model) ?? 0) + 1)
   let [best, most] = ['', 0]

@@ -139,21 +139,7 @@ export class WindowAsker {
       lookupTiers(this.#parts, base, base.tokenIds, model?.engineName, warnings, options),
     )
     const seen = new SeenAnswer(prepared.branch.rules)
-    let firstTokenMs: number | null = null
-    const start = now()
-    const send = () =>
-      this.#send(prepared, asked, options, seen, () => {
-        firstTokenMs ??= now() - start
-      })
-    const owner = { tenant: asked.tenant, key: options.actor, model: base.record.model }
-    const observed = await steps.time('answer', () =>
-      recorded(this.#parts.ledger, owner, options.signal, async () => {
-        await send()
-        const answer = seen.observe()
-        requireComplete(answer, base.record.name)
-        return { answer, usage: answer.usage, firstTokenMs: firstTokenMs ?? undefined, restores: true }
-      }),
-    )
+    const { observed, firstTokenMs } = await steps.time('answer', () => this.#dispatch(prepared, asked, options, seen))
     const text = checkedText(observed, prepared.branch, base.record.name)
     const counts = countsOf(observed)
     const { computeMs, notes } = this.#compare(prepared, { ...counts, firstTokenMs })
@@ -162,7 +148,9 @@ export class WindowAsker {
     metrics.askComputedTokens.inc(counts.computedTokens ?? 0)
     const { drift } = prepared
     if (drift === true)
-      warnings.push('template or tokenizer now give other ids than at the freeze: the KV does not fit')
+      warnings.push(
+        'the template or tokenizer now produces different token ids than at the freeze, so the stored KV does not match',
+      )
     return {
       text,
       model: base.record.model,
@@ -181,6 +169,30 @@ export class WindowAsker {
         notes: [...this.#learn(prepared, observed), ...notes],
       },
     }
+  }
+
+  /** Sends the question, and reports it to the ledger. Throws `UPSTREAM_BROKEN` unless the answer is complete. */
+  async #dispatch(
+    prepared: Prepared,
+    asked: WindowQuestion,
+    options: AskOptions,
+    seen: SeenAnswer,
+  ): Promise<{ readonly observed: Observation; readonly firstTokenMs: number | null }> {
+    const { ledger, now } = this.#parts
+    const { name, model } = prepared.base.record
+    const owner = { tenant: asked.tenant, key: options.actor, model }
+    let firstTokenMs: number | null = null
+    const start = now()
+    const onFirst = () => {
+      firstTokenMs ??= now() - start
+    }
+    const observed = await recorded(ledger, owner, options.signal, async () => {
+      await this.#send(prepared, asked, options, seen, onFirst)
+      const answer = seen.observe()
+      requireComplete(answer, name)
+      return { answer, usage: answer.usage, firstTokenMs: firstTokenMs ?? undefined, restores: true }
+    })
+    return { observed, firstTokenMs }
   }
 
   /** Against the rate of earlier prompts, then this one is learned from. */

@@ -2,7 +2,7 @@
 // tenant's share (docs/decisions/0018).
 
 import type { Admission } from '../admission/admission.ts'
-import { CwmError, toCwmError } from '../base/errors.ts'
+import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
 
@@ -61,13 +61,13 @@ function isRejection({ code }: CwmError): boolean {
   return code === 'RATE_LIMIT_EXCEEDED' || code === 'OVERLOADED'
 }
 
-/** Rejects with `CLIENT_GONE` on abort. By the timers of the process, which tests replace, unlike those of node:timers/promises. */
+/** Rejects with `CLIENT_GONE` on abort. Uses `setTimeout`, which tests can fake, unlike node:timers/promises. */
 function wait(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(gone())
+    if (signal.aborted) return reject(clientGone('its question was answered'))
     const leave = () => {
       clearTimeout(timer)
-      reject(gone())
+      reject(clientGone('its question was answered'))
     }
     const timer = setTimeout(() => {
       signal.removeEventListener('abort', leave)
@@ -75,8 +75,4 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
     }, ms)
     signal.addEventListener('abort', leave, { once: true })
   })
-}
-
-function gone(): CwmError {
-  return new CwmError('CLIENT_GONE', 'the client left before its question was answered')
 }

@@ -13,9 +13,9 @@ export interface ManyResult {
   readonly notes?: readonly string[]
 }
 
-const noReduction = { model: null, rounds: 0, calls: 0, promptTokens: null, completionTokens: null } as const
+/** The costs without a call of a model. */
+export const noReduction = { model: null, rounds: 0, calls: 0, promptTokens: null, completionTokens: null } as const
 
-/** A sum is null if one of its terms is: a part of it would look like a small whole. */
 export function receiptOf({ answers, failed, parallel, ms, ...rest }: ManyResult): ManyReceipt {
   const notFound = answers.filter(({ answer }) => answer === null).length
   return {
@@ -24,10 +24,10 @@ export function receiptOf({ answers, failed, parallel, ms, ...rest }: ManyResult
     notFound,
     failed: failed.length,
     parallel,
-    restoredTokens: sum(answers.map(({ receipt }) => receipt.restoredTokens)),
-    computedTokens: sum(answers.map(({ receipt }) => receipt.computedTokens)),
-    promptTokens: sum(answers.map(({ usage }) => usage?.promptTokens ?? null)),
-    completionTokens: sum(answers.map(({ usage }) => usage?.completionTokens ?? null)),
+    restoredTokens: sumOrNull(answers.map(({ receipt }) => receipt.restoredTokens)),
+    computedTokens: sumOrNull(answers.map(({ receipt }) => receipt.computedTokens)),
+    promptTokens: sumOrNull(answers.map(({ usage }) => usage?.promptTokens ?? null)),
+    completionTokens: sumOrNull(answers.map(({ usage }) => usage?.completionTokens ?? null)),
     budget: rest.budget,
     reduction: rest.reduction ?? noReduction,
     ms,
@@ -36,7 +36,8 @@ export function receiptOf({ answers, failed, parallel, ms, ...rest }: ManyResult
   }
 }
 
-function sum(terms: readonly (number | null)[]): number | null {
+/** Null if one of the terms is: a part of a sum would look like a small whole. */
+export function sumOrNull(terms: readonly (number | null)[]): number | null {
   let total = 0
   for (const term of terms) {
     if (term === null) return null

@@ -6,6 +6,7 @@ import { CwmError, isFinalRefusal } from '../base/errors.ts'
 import type { WindowParts } from '../windows/parts.ts'
 import { groupsThatFit } from './answer-groups.ts'
 import type { ConversationTurn, ManyOptions, ManyQuestion, ManyReceipt, Reduction } from './many-question.ts'
+import { noReduction } from './many-receipt.ts'
 import { type CallsQuestion, ReductionCalls, type ReductionReply } from './reduction-calls.ts'
 import { type FreshLineage, inFreshLineage } from './reduction-lineage.ts'
 import { type Answer, choicePrompt, synthesisPrompt } from './reduction-prompts.ts'
@@ -23,8 +24,6 @@ export interface Reduced {
   readonly notes: readonly string[]
 }
 
-const free = { model: null, rounds: 0, calls: 0, promptTokens: null, completionTokens: null } as const
-
 /**
  * Reduces answers in their order. No answer, or a single one without a conversation, needs no call. Throws what the engine throws,
  * `CONTEXT_LENGTH_EXCEEDED` if not even two answers fit, and `CLIENT_GONE`. Nothing stays behind in any case.
@@ -38,12 +37,16 @@ export async function reduceAnswers(
 ): Promise<Reduced> {
   const [first] = answers
   if (first === undefined) {
-    return { reduction: { answer: null, window: null, usage: undefined, finishReason: null }, cost: free, notes: [] }
+    return {
+      reduction: { answer: null, window: null, usage: undefined, finishReason: null },
+      cost: noReduction,
+      notes: [],
+    }
   }
   if (answers.length === 1 && (asked.reduce === 'best' || asked.conversation.length === 0)) {
     if (asked.reduce === 'synthesize') options.onEvent({ type: 'text', text: first.answer })
     const reduction = { answer: first.answer, window: first.window, usage: undefined, finishReason: null }
-    return { reduction, cost: free, notes: ['only one window holds an answer, so it was not reduced'] }
+    return { reduction, cost: noReduction, notes: ['only one window holds an answer, so it was not reduced'] }
   }
   return await inFreshLineage(parts, { tenant: asked.tenant, model }, async (lineage) => {
     const calls = await callsOf(parts, asked, model, lineage, options)

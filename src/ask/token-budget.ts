@@ -1,6 +1,6 @@
 // The tokens that a question to many windows may have computed. Each window's are estimated before it is asked.
 
-import { CwmError, isFinalRefusal, toCwmError } from '../base/errors.ts'
+import { CwmError, clientGone, isFinalRefusal, toCwmError } from '../base/errors.ts'
 import type { CallOptions, Engine } from '../engines/engine.ts'
 import { PREAMBLE_TOKENS, upperTokens } from '../limits/upper-bound.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
@@ -102,8 +102,7 @@ async function loadableTokens(
     const { foundChunks } = await link.prefetch(sequence, wait)
     return (foundChunks ?? 0) * link.extentOf(handle, tokenIds.length).chunkSize
   } catch (thrown) {
-    if (options.signal?.aborted === true)
-      throw new CwmError('CLIENT_GONE', 'the client left before its window was asked')
+    if (options.signal?.aborted === true) throw clientGone('its window was asked')
     if (toCwmError(thrown).code === 'INTERNAL') throw thrown
     kv.invalidate()
     return 0

@@ -1,6 +1,6 @@
 // Which windows a question goes to. Everything is read within the tenant, so another tenant's windows are as absent as unknown names.
 
-import { CwmError } from '../base/errors.ts'
+import { CwmError, clientGone } from '../base/errors.ts'
 import type { WindowRecord } from '../base/records.ts'
 import type { Store } from '../store/store.ts'
 import type { WindowChoice } from './many-question.ts'
@@ -67,7 +67,7 @@ async function matching(
 }
 
 function checkPresent(signal: AbortSignal): void {
-  if (signal.aborted) throw new CwmError('CLIENT_GONE', 'the client left before its windows were found')
+  if (signal.aborted) throw clientGone('its windows were found')
 }
 
 function tooMany(param: string): CwmError {

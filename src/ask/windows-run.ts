@@ -1,7 +1,7 @@
 // Asks the windows of one question, a number of them at once. Each one has its own slot, answer, and error.
 
 import type { Admission } from '../admission/admission.ts'
-import { CwmError, toCwmError } from '../base/errors.ts'
+import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Passage, PassageIndex } from '../passages/passage-index.ts'
 import type { AskOptions, AskParts, WindowAnswer, WindowAsker } from './ask-window.ts'
 import { runInSlot } from './branch-slot.ts'
@@ -64,7 +64,7 @@ export class WindowsRun {
     const { admission } = this.#parts
     try {
       this.#limits.budget?.check()
-      if (this.#signal.aborted) throw new CwmError('CLIENT_GONE', 'nobody waits for this window any longer')
+      if (this.#signal.aborted) throw clientGone('this window was asked')
       const answered = await runInSlot(admission, this.#asked, this.#signal, () => this.#askWithin(name))
       const answer = isNotFound(answered.text) ? null : answered.text
       const { usage, receipt, model } = answered

@@ -1,6 +1,6 @@
 // Reads the ledger: the counts of a span, grouped.
 
-import { CwmError } from '../base/errors.ts'
+import { CwmError, clientGone } from '../base/errors.ts'
 import { addCounts, noCounts, type UsageCounts } from '../base/usage-counts.ts'
 import { DAY_MS, HOUR_MS, keptFrom, type LedgerRow, type LedgerUnit, MINUTE_MS } from '../store/ledger-methods.ts'
 import type { Store } from '../store/store.ts'
@@ -63,7 +63,7 @@ export async function reportUsage(
   const tenants = query.tenant === undefined ? await store.listLedgerTenants() : [query.tenant]
   const lines = new Map<string, { readonly line: UsageLine; readonly sums: number[] }>()
   for (let n = 0; n < tenants.length; n += TENANTS_AT_ONCE) {
-    if (signal.aborted) throw new CwmError('CLIENT_GONE', 'the client left before its report was complete')
+    if (signal.aborted) throw clientGone('its report was complete')
     const some = tenants.slice(n, n + TENANTS_AT_ONCE)
     const read = await Promise.all(some.map((tenant) => store.readLedger(tenant, unit, from, to)))
     for (const [i, tenant] of some.entries()) for (const row of read[i] ?? []) addLine(lines, tenant, row, query.by)

@@ -4,7 +4,7 @@
 import { EventEmitter, setMaxListeners } from 'node:events'
 import { toCwmError } from '../base/errors.ts'
 import type { LibraryRecord } from '../base/library-records.ts'
-import { nextEvent } from '../base/next-event.ts'
+import { readUntil } from '../base/read-until.ts'
 import type { Page, PageRequest } from '../store/store-values.ts'
 import { leaseKeys, withLease } from '../windows/lease.ts'
 import { type OperationOptions, runAudited } from '../windows/operation-audit.ts'
@@ -25,8 +25,6 @@ export interface LibraryView {
 const MAX_JOBS = 16
 /** Open libraries looked at in a run. */
 const PER_RUN = 1_000
-/** Poll interval of waiting callers when another process may be building. */
-const POLL_MS = 200
 
 export class Libraries {
   readonly #parts: LibraryParts
@@ -63,27 +61,10 @@ export class Libraries {
 
   /** Once the library is not being built, or after `waitMs`. Throws `LIBRARY_NOT_FOUND`. Aborting ends the wait. */
   async show(tenant: string, name: string, waitMs = 0, signal?: AbortSignal): Promise<LibraryView> {
-    const { store } = this.#parts
-    const pollMs = Number.isFinite(store.maxStalenessMs) ? POLL_MS : undefined
-    const over = new AbortController()
-    const end = () => over.abort()
-    const timer = setTimeout(end, waitMs)
-    signal?.addEventListener('abort', end)
-    try {
-      for (;;) {
-        // Subscribes before reading, so that no change is missed in between.
-        const change = nextEvent(this.#changed, keyOf(tenant, name), over.signal, pollMs)
-        const record = await this.#require(tenant, name)
-        const isBuilding = record.build !== undefined && record.build.failure === undefined
-        if (waitMs === 0 || over.signal.aborted || !isBuilding) return await this.#view(record)
-        await change
-      }
-    } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      // Also removes the listener.
-      end()
-    }
+    const isShared = Number.isFinite(this.#parts.store.maxStalenessMs)
+    const wait = { changed: this.#changed, key: keyOf(tenant, name), isShared, waitMs, signal }
+    const isSettled = ({ build }: LibraryRecord) => waitMs === 0 || build === undefined || build.failure !== undefined
+    return await this.#view(await readUntil(() => this.#require(tenant, name), isSettled, wait))
   }
 
   async #require(tenant: string, name: string): Promise<LibraryRecord> {

@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events'
 import type { BackgroundClaim } from '../admission/background-claim.ts'
 import type { StandingSessions } from '../base/deletion-records.ts'
 import { toCwmError } from '../base/errors.ts'
-import { nextEvent } from '../base/next-event.ts'
+import { readUntil } from '../base/read-until.ts'
 import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { CallOptions } from '../engines/engine.ts'
@@ -44,8 +44,6 @@ const actions = { session: 'freeze', clone: 'clone', content: 'create', import: 
 
 /** How long a thaw waits for its window's freeze, which normally takes a second or two. */
 const THAW_WAIT_MS = 20_000
-/** Poll interval of waiting callers when another process may be freezing. */
-const POLL_MS = 200
 
 export class Windows {
   readonly #parts: WindowParts
@@ -300,26 +298,13 @@ export class Windows {
 
   /** As `show`, once the window is neither pending nor freezing, after `waitMs`, or when the signal aborts. */
   async showSettled(tenant: string, name: string, waitMs: number, signal?: AbortSignal): Promise<WindowView> {
-    const { store } = this.#parts
-    const pollMs = Number.isFinite(store.maxStalenessMs) ? POLL_MS : undefined
-    const over = new AbortController()
-    const end = () => over.abort()
-    const timer = setTimeout(end, waitMs)
-    signal?.addEventListener('abort', end)
-    try {
-      for (;;) {
-        // Subscribes before reading, so that no change is missed in between.
-        const change = nextEvent(this.#changed, keyOf(tenant, name), over.signal, pollMs)
-        const view = await this.show(tenant, name)
-        if (over.signal.aborted || this.#isSettled(view)) return view
-        await change
-      }
-    } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      // Also removes the listener: a settled window does not change again.
-      end()
-    }
+    const isShared = Number.isFinite(this.#parts.store.maxStalenessMs)
+    const wait = { changed: this.#changed, key: keyOf(tenant, name), isShared, waitMs, signal }
+    return await readUntil(
+      () => this.show(tenant, name),
+      (view) => this.#isSettled(view),
+      wait,
+    )
   }
 
   /** A freeze here stores its result shortly before it ends. Until then the window cannot be deleted. */
