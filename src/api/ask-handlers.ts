@@ -39,7 +39,7 @@ export const askMany = createRoute({
   description:
     'Events: `started`; `window` or `window_error` for each window as it is done; `text` and `reduction` (or `reduction_error`) if `reduce` asks for one; `receipt` at the end, or `error` if the whole question failed.',
   request: { body: routes.body(manyAskBody) },
-  responses: answers(manyAnswerSchema, 'The answers of the windows, their reduction, and what it cost'),
+  responses: answers(manyAnswerSchema, 'The answers of the windows, their reduction, and a receipt'),
 })
 
 export function mountAsks(

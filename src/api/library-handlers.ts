@@ -38,7 +38,7 @@ const listLibraries = createRoute({
 const showLibrary = createRoute({
   method: 'get',
   path: '/cwm/v1/libraries/{name}',
-  summary: 'Show a library, its windows, and how far its build is',
+  summary: 'Show a library, its windows, and the progress of its build',
   request: { params: libraryName, query: showLibraryQuery },
   responses: { 200: routes.json(librarySchema, 'The library'), ...routes.failures },
 })
@@ -46,7 +46,7 @@ const showLibrary = createRoute({
 const putLibrary = createRoute({
   method: 'put',
   path: '/cwm/v1/libraries/{name}',
-  summary: 'Make a library of texts, or replace its texts; windows are frozen in the background',
+  summary: 'Create a library from texts, or replace its texts; windows are frozen in the background',
   request: { params: libraryName, body: routes.body(libraryBody) },
   responses: {
     200: routes.json(librarySchema, 'The library already is exactly this'),
@@ -58,7 +58,7 @@ const putLibrary = createRoute({
 const deleteLibrary = createRoute({
   method: 'delete',
   path: '/cwm/v1/libraries/{name}',
-  summary: 'Delete a library with all its windows, with one receipt',
+  summary: 'Delete a library with all its windows; returns one receipt',
   request: { params: libraryName },
   responses: { 200: routes.json(libraryDeletionSchema, 'What was proved'), ...routes.failures },
 })
@@ -125,7 +125,7 @@ function libraryToWire({ record, progress }: LibraryView): LibraryJson {
 }
 
 function nextStep(name: string): string {
-  return `remove the cause, and send the same texts again: windows that are frozen stay. Or delete library ${name}`
+  return `remove the cause and send the same texts again (frozen windows stay), or delete library ${name}`
 }
 
 /** A part that occurs twice is one window. */

@@ -23,7 +23,7 @@ export const showUsage = createRoute({
   path: '/cwm/v1/usage',
   summary: 'Report requests and tokens of a span, grouped by tenant, key, model, or time',
   description:
-    "A tenant reads its own. The operator's key reads those of all tenants, or with `x-cwm-tenant` those of one. Minutes are kept a day, hours for `usage_keep_ms`.",
+    "A tenant reads its own usage. The operator's key reads the usage of all tenants, or with `x-cwm-tenant` that of one. Counts by minute are kept for a day, counts by hour for `usage_keep_ms`.",
   request: { query: usageQuery },
   responses: {
     200: {

@@ -1,5 +1,5 @@
-// A chat API over windows: under the base URL /cwm/a/TAG/v1, each message is a question to all windows with this tag, and the reply is what
-// the model makes of their answers. For chat apps, which can only set a base URL.
+// A chat API over windows, for chat apps that can only set a base URL. Under /cwm/a/TAG/v1, each message is a question to all windows with
+// this tag, and the model writes the reply from their answers.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
@@ -30,7 +30,7 @@ export interface AskChatParts extends ChatAnswererParts {
 const BASE = '/cwm/a/:tag'
 /** As for windows: `labels` in src/wire/windows.ts. */
 const TAG = /^[\x21-\x7e]{1,64}$/
-/** The only header of cwm's own that counts here: the operator names the tenant with it. */
+/** The only `x-cwm-` header with an effect here: the operator names the tenant with it. */
 const TENANT_HEADER = 'x-cwm-tenant'
 
 /** The routes, to be mounted where bodies are received and parsed, and errors become answers (src/api/api.ts). */
@@ -51,7 +51,7 @@ export function createAskChat(parts: AskChatParts): Hono<Bindings> {
     if (!isObject(body)) throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
     const question = readChatQuestion(body)
     checkModel(body.model, tag)
-    // Before a stream begins, so that an absent tag is an answer with its status.
+    // Before a stream begins, so that an unknown tag is reported with its status.
     await newestOf(parts, c, tag)
     const caller = parts.callerOf(c.env.incoming)
     const held = parts.holdAnswer(caller.sharer, RequestScope.of(c.env.outgoing))
@@ -73,7 +73,7 @@ function tagOf(c: Ctx): string {
   throw new CwmError('INVALID_PATH', '/cwm/a/TAG/v1: a tag is 1 to 64 visible ASCII characters', { param: 'path' })
 }
 
-/** Throws `WINDOW_NOT_FOUND` if the caller has no frozen window with this tag, whoever else has one. */
+/** Throws `WINDOW_NOT_FOUND` if the caller's tenant has no frozen window with this tag. */
 async function newestOf({ windows, callerOf }: AskChatParts, c: Ctx, tag: string): Promise<WindowRecord> {
   const { tenant } = callerOf(c.env.incoming)
   const { items } = await windows.list(tenant, { limit: 1, tags: [tag], state: 'frozen' })

@@ -21,7 +21,7 @@ export interface AnswerHead {
 
 export interface WholeAnswer {
   readonly text: string
-  /** What was asked and found on the way; undefined: none is shown. */
+  /** The progress lines; undefined if none are shown. */
   readonly reasoning: string | undefined
   readonly finishReason: string
   readonly usage: ChatUsage | undefined

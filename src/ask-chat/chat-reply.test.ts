@@ -38,12 +38,14 @@ it('has no usage if a part of it is unknown', () => {
   expect(replyOf({ ...answer, receipt: { ...receipt, reduction: unknown } }).usage).toBeUndefined()
 })
 
-it('says that no window holds an answer', () => {
+it('says that no window contains an answer', () => {
   const none = { ...answer, reduction: { answer: null, window: null, usage: undefined, finishReason: null } }
 
-  expect(replyOf({ ...none, receipt: { ...receipt, notFound: 3 } }).text).toBe('None of the 3 windows holds an answer.')
+  expect(replyOf({ ...none, receipt: { ...receipt, notFound: 3 } }).text).toBe(
+    'None of the 3 windows contains an answer.',
+  )
   expect(replyOf({ ...none, receipt: { ...receipt, notFound: 1, failed: 2 } }).text).toBe(
-    'The window does not hold an answer. 2 could not be asked.',
+    'The window does not contain an answer. 2 could not be asked.',
   )
 })
 

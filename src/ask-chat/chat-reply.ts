@@ -1,4 +1,4 @@
-// Turns the answer of many windows into the reply of a chat: its text, its usage, or the error that stands for it.
+// Converts the answer of many windows to the reply of a chat: text and usage, or an error.
 
 import type { ManyAnswer } from '../ask/many-question.ts'
 import { sumOrNull } from '../ask/many-receipt.ts'
@@ -26,10 +26,10 @@ function onlyFailures(isTotal: boolean, first: CwmError | undefined): CwmError |
   return isTotal ? first : undefined
 }
 
-/** For a person, who sees no receipt. */
+/** Written for people: a chat app shows no receipt. */
 function nothingFound(notFound: number, failed: number): string {
   const text =
-    notFound === 1 ? 'The window does not hold an answer.' : `None of the ${notFound} windows holds an answer.`
+    notFound === 1 ? 'The window does not contain an answer.' : `None of the ${notFound} windows contains an answer.`
   return failed === 0 ? text : `${text} ${failed} could not be asked.`
 }
 

@@ -42,7 +42,7 @@ export class ChatStream {
     this.#send(chunkOf(this.#head, { content: text }))
   }
 
-  /** `usage`: undefined if the client did not ask for it, or nobody knows it. */
+  /** `usage`: undefined if the client did not ask for it, or it is unknown. */
   end(finishReason: string, usage: ChatUsage | undefined): void {
     this.#send(chunkOf(this.#head, {}, finishReason))
     if (usage !== undefined) this.#send(usageChunkOf(this.#head, usage))

@@ -1,4 +1,4 @@
-// What a message of a chat app leads to: a question to the windows of the tag or, for a side request, a chat with the model alone.
+// Handles a message of a chat app: asks the windows with the tag or, for a side request, the model alone.
 
 import { type ManyAsker, mostFrequent } from '../ask/ask-many.ts'
 import type { ManyQuestion } from '../ask/many-question.ts'

@@ -1,4 +1,4 @@
-// Asks many windows one question, side by side, and reduces their answers to one. A fault of one window is not the question's.
+// Asks many windows one question in parallel, and reduces their answers to one. If one window fails, the question goes on.
 
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import { requireModel } from '../base/tenants.ts'
@@ -41,10 +41,10 @@ export class ManyAsker {
   }
 
   /**
-   * Reports each window as it is done, then the reduction, then the receipt. A failure of a window or of the reduction is its own event.
-   * Throws `FORBIDDEN_MODEL`, `INVALID_FIELD` for a model that is not served, `OVERLOADED` if there is no memory for so many windows, what
-   * `findWindows`, the index of passages, and the store throw, and `CLIENT_GONE`: a client that leaves ends everything. Nothing of it stays
-   * behind then.
+   * Reports each window as it is done, then the reduction, then the receipt. A failure of a window or of the reduction is an event.
+   * Throws `FORBIDDEN_MODEL`, `INVALID_FIELD` for a model that is not served, `OVERLOADED` if there is no memory for so many windows, and
+   * what `findWindows`, the index of passages, and the store throw. When the signal aborts, it ends all calls, leaves nothing stored, and
+   * throws `CLIENT_GONE`.
    */
   ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
     const { metrics } = this.#parts
@@ -124,7 +124,7 @@ export class ManyAsker {
     return { targets: ranked.map(({ window }) => ({ name: window, record: byName.get(window) })), absent }
   }
 
-  /** The windows' answers stand if it fails. */
+  /** Does not throw if the reduction fails: the windows' answers remain valid. */
   async #reduce(asked: ManyQuestion, answered: readonly Answered[], options: ManyOptions): Promise<ReductionOutcome> {
     if (asked.reduce === 'none') return notReduced
     const { metrics } = this.#parts

@@ -50,7 +50,7 @@ export interface AskReceipt {
   /** The window's ids are no longer how the prompt begins, so its KV does not fit. Null if the ids are unknown. */
   readonly drift: boolean | null
   readonly firstTokenMs: number | null
-  /** In which this engine would have computed the whole prompt, at the rate seen so far. Null if it was not seen. */
+  /** Time in which this engine would have computed the whole prompt, at the rate measured so far. Null until one was measured. */
   readonly computeMs: number | null
   readonly ms: StepMs
   readonly warnings: readonly string[]
@@ -195,7 +195,7 @@ export class WindowAsker {
     return { observed, firstTokenMs }
   }
 
-  /** Against the rate of earlier prompts, then this one is learned from. */
+  /** Compares with the rate of earlier prompts, then adds this prompt to that rate. */
   #compare({ engine, base }: Prepared, measured: Measured): Comparison {
     const { costs } = this.#parts
     const { model } = base.record

@@ -6,10 +6,10 @@ import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
 
-/** What the tenant's other requests hold for longer is not waited for. Each try waits as long as the queue allows (setting `queue_ms`). */
+/** Gives up if the tenant's other requests hold all slots for longer. Each try waits as long as the queue allows (setting `queue_ms`). */
 const MAX_TRIES = 20
 
-/** A branch has no answer of its own. */
+/** Stands in for a response: a branch has none of its own. */
 const unanswered = { destroyed: false, writableFinished: false }
 
 /**

@@ -1,27 +1,27 @@
-// Whether a question paid for itself: its KV was loaded, and the engine would have needed some time to compute it instead. cwm cannot make
-// the engine compute what LMCache can load (LMCache 0.5.6 has no switch per request), so it only says so.
+// Compares loading a window's KV with computing it. cwm cannot make the engine compute what LMCache can load (LMCache 0.5.6 has no switch per
+// request), so it only reports the difference.
 
 export interface Comparison {
-  /** How long the engine would have computed the whole prompt, milliseconds. Null if its rate or the prompt's size is not known. */
+  /** How long the engine would have taken to compute the whole prompt, milliseconds. Null if its rate or the prompt's size is unknown. */
   readonly computeMs: number | null
   readonly notes: readonly string[]
 }
 
-/** Smaller loads are not worth a remark. */
+/** Smaller loads are not worth a note. */
 const MIN_RESTORED_TOKENS = 512
 /** Both times include queueing, and the rate is of other prompts: only a clear difference is reported. */
 const CLEARLY = 1.25
-/** Milliseconds. Less is noise of the network and of the engine's scheduler. */
+/** Milliseconds. Smaller differences are noise of the network and the engine's scheduler. */
 const MIN_LOSS_MS = 200
 
-/** What one question was seen to cost. Null: the engine did not report it. */
+/** The measured cost of one question. Null: the engine did not report it. */
 export interface Measured {
   readonly restoredTokens: number | null
   readonly computedTokens: number | null
   readonly firstTokenMs: number | null
 }
 
-/** `rate`: tokens per second that this engine was seen to compute; undefined if it was not. */
+/** `rate`: measured tokens per second of this engine; undefined if there is no measurement. */
 export function loadOrCompute(
   { restoredTokens, computedTokens, firstTokenMs }: Measured,
   rate: number | undefined,
@@ -35,7 +35,7 @@ export function loadOrCompute(
   return {
     computeMs,
     notes: [
-      `loading was slower than computing: the first text came after ${Math.round(firstTokenMs)} ms, and this engine computes ${tokens} tokens in about ${computeMs} ms (${Math.round(rate)} tokens/s, seen by cwm). Use faster storage behind LMCache, or more memory in it (L1)`,
+      `loading was slower than computing: the first text came after ${Math.round(firstTokenMs)} ms, and this engine computes ${tokens} tokens in about ${computeMs} ms (${Math.round(rate)} tokens/s, measured by cwm). Use faster storage behind LMCache, or give it more memory (L1)`,
     ],
   }
 }

@@ -1,4 +1,4 @@
-// A question to many windows, what is reported while it is answered, and what it comes to.
+// A question to many windows: its options, its events, and its result.
 
 import type { CwmError } from '../base/errors.ts'
 import type { Usage } from '../base/records.ts'
@@ -26,12 +26,12 @@ export interface ManyQuestion extends Question, Pick<Caller, 'tenant' | 'sharer'
   readonly windows: WindowChoice
   /** Only the windows whose passages fit the question best, at most this many. Undefined: all. */
   readonly select: { readonly text: number } | undefined
-  /** Windows asked at once. Undefined: what the engine's cache can hold beside chats. Never more than the tenant's requests in flight. */
+  /** Windows asked at once. Undefined: as many as fit into the engine's cache beside chats. At most as many as the tenant may have in flight. */
   readonly parallel: number | undefined
   /** Of each window's answer, and of the reduction. Undefined: see `WindowQuestion`. */
   readonly maxTokens: number | undefined
   readonly temperature: number | undefined
-  /** Most tokens to compute for windows and question, as estimated before each dispatch. Undefined: no budget. */
+  /** Most tokens to compute, as estimated before each window is asked. Undefined: no budget. */
   readonly budgetTokens: number | undefined
   readonly reduce: Reduce
   /** Served name. Undefined: the model of most of the windows. */
@@ -45,9 +45,9 @@ export interface ManyQuestion extends Question, Pick<Caller, 'tenant' | 'sharer'
 /** One window's answer. */
 export interface AnsweredWindow {
   readonly window: string
-  /** Null: the window does not hold it (`NOT FOUND`). */
+  /** Null: the window does not contain it (`NOT FOUND`). */
   readonly answer: string | null
-  /** What the window says about it. Null if nothing fits, or the window is not indexed. */
+  /** The passage that fits the answer best. Null if none fits, or the window is not indexed. */
   readonly passage: Passage | null
   readonly usage: Usage | undefined
   readonly receipt: AskReceipt
@@ -59,16 +59,16 @@ export interface FailedWindow {
 }
 
 export interface Reduction {
-  /** Null: no window holds an answer. */
+  /** Null: no window contains an answer. */
   readonly answer: string | null
-  /** Of `best`: the window that gave the answer. */
+  /** With `best`: the window that gave the answer. */
   readonly window: string | null
   /** The sum over all calls; undefined if there was none, or the engine reports none. */
   readonly usage: Usage | undefined
   readonly finishReason: string | null
 }
 
-/** What a budget came to. */
+/** How a budget was used. */
 export interface BudgetReceipt {
   readonly tokens: number
   /** The sum of the estimates of all windows that were asked. */
@@ -87,7 +87,7 @@ export interface ManyReceipt {
   /** Sums over the answered windows. */
   readonly restoredTokens: number | null
   readonly computedTokens: number | null
-  /** What a prefill of all of their prompts would have computed. */
+  /** Tokens of all their prompts: what had to be computed without KV. */
   readonly promptTokens: number | null
   readonly completionTokens: number | null
   readonly budget: BudgetReceipt | undefined
@@ -112,7 +112,7 @@ export type AskEvent =
   /** A piece of the reduction while it is written. */
   | { readonly type: 'text'; readonly text: string }
   | ({ readonly type: 'reduction' } & Reduction)
-  /** The windows' answers stand. */
+  /** The windows' answers remain valid. */
   | { readonly type: 'reduction_error'; readonly error: CwmError }
   | { readonly type: 'receipt'; readonly receipt: ManyReceipt }
 

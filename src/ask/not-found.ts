@@ -1,4 +1,4 @@
-// How a window says that it does not hold the answer.
+// How a window reports that it does not contain the answer.
 
 /** Comes after the caller's own instructions. */
 const RULE =

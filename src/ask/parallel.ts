@@ -8,7 +8,7 @@ import type { ManyQuestion } from './many-question.ts'
 
 /** Most windows asked at once. */
 export const MAX_PARALLEL = 64
-/** By default at most this many: more wait in the engine, where chats wait behind them. */
+/** Default maximum: more would queue in the engine, with chats behind them. */
 const MAX_BY_DEFAULT = 16
 /** By default, if the engine does not show the size of its cache. */
 const OF_UNKNOWN_ENGINE = 4

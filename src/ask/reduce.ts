@@ -26,7 +26,7 @@ export interface Reduced {
 
 /**
  * Reduces answers in their order. No answer, or a single one without a conversation, needs no call. Throws what the engine throws,
- * `CONTEXT_LENGTH_EXCEEDED` if not even two answers fit, and `CLIENT_GONE`. Nothing stays behind in any case.
+ * `CONTEXT_LENGTH_EXCEEDED` if not even two answers fit, and `CLIENT_GONE`. Its KV is deleted in any case.
  */
 export async function reduceAnswers(
   parts: ReduceParts,
@@ -46,7 +46,7 @@ export async function reduceAnswers(
   if (answers.length === 1 && (asked.reduce === 'best' || asked.conversation.length === 0)) {
     if (asked.reduce === 'synthesize') options.onEvent({ type: 'text', text: first.answer })
     const reduction = { answer: first.answer, window: first.window, usage: undefined, finishReason: null }
-    return { reduction, cost: noReduction, notes: ['only one window holds an answer, so it was not reduced'] }
+    return { reduction, cost: noReduction, notes: ['only one window contains an answer, so no reduction was needed'] }
   }
   return await inFreshLineage(parts, { tenant: asked.tenant, model }, async (lineage) => {
     const calls = await callsOf(parts, asked, model, lineage, options)
@@ -108,7 +108,7 @@ class Reducing {
     this.#options = options
   }
 
-  /** The winners of each round's groups go on, until there is one. */
+  /** The winners of each round's groups compete in the next round, until one is left. */
   async best(answers: readonly Answer[]): Promise<Reduction> {
     let rest = answers
     let last: ReductionReply | undefined
@@ -127,7 +127,7 @@ class Reducing {
     return { answer, window, usage: this.#calls.usage, finishReason: last?.finishReason ?? null }
   }
 
-  /** By the number that the model replies, which the engine is asked to enforce. */
+  /** The model replies with a number. `structured_outputs` has the engine enforce that. */
   async #choose(
     group: readonly Answer[],
   ): Promise<{ readonly winner: Answer | undefined; readonly reply?: ReductionReply }> {
@@ -137,18 +137,18 @@ class Reducing {
     const call = { prompt, temperature: 0 }
     const constrained = { ...call, fields: { structured_outputs: { choice } } }
     const reply = await this.#calls.send(constrained).catch((thrown: unknown) => {
-      // An engine without structured outputs still follows the prompt, mostly.
+      // Without structured outputs, most models still follow the prompt.
       if (!isFinalRefusal(thrown)) throw thrown
       this.#note('the engine rejects structured_outputs, so the choice was not constrained')
       return this.#calls.send(call)
     })
     const number = Number(/\d+/.exec(reply.text)?.[0])
     const winner = group[number - 1]
-    if (winner === undefined) this.#note('the model named no answer, so the first one was taken')
+    if (winner === undefined) this.#note('the model chose no answer, so the first one was taken')
     return { winner: winner ?? group[0], reply }
   }
 
-  /** Rounds write the answers of groups; only the last one is streamed, and knows the conversation. */
+  /** Each round combines the answers of groups. Only the last one is streamed, and gets the conversation. */
   async synthesis(answers: readonly Answer[]): Promise<Reduction> {
     const conversation = await this.#conversation()
     const promptOf = (group: readonly Answer[], turns = conversation) =>
@@ -182,7 +182,7 @@ class Reducing {
     while (turns.length > 0) {
       const whole = [...systems, ...turns]
       if (await this.#calls.fits(synthesisPrompt(this.#model, this.#asked, [], whole), 0.5)) return whole
-      this.#note('the oldest turns of the conversation do not fit into the context, so they were left out')
+      this.#note('the oldest turns of the conversation exceed the context limit, so they were left out')
       turns = turns.slice(Math.ceil(turns.length / 2))
     }
     return systems

@@ -1,5 +1,5 @@
-// The lineage of one reduction. Nobody else has it, so the answers that it holds are in nobody's cache, and it is retired once the reduction
-// is over. The order to delete its KV is stored first, so that a crash leaves nothing behind.
+// The lineage of one reduction. Nothing else uses it, so no other request can hit the KV of the answers. It is retired once the reduction is
+// over. The order to delete its KV is stored first, so that a crash leaves nothing behind.
 
 import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
@@ -46,7 +46,7 @@ export async function inFreshLineage<T>(
   }
 }
 
-/** The reduction's result stands, whatever the store does now. */
+/** Never rejects: the reduction's result is valid, whatever the store does now. */
 async function retire(
   { store, now, log, keepsKv }: LineageParts,
   { tenant, id, lineage }: DeletionRecord,

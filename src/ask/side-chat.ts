@@ -1,4 +1,4 @@
-// Answers a chat that asks no window: the side requests of chat apps. It runs as reductions do, under a lineage that is retired at its end.
+// Answers the side requests of chat apps, which ask no window. Like a reduction, each runs under a lineage that is retired at its end.
 
 import type { JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
@@ -7,7 +7,7 @@ import type { ManyOptions, ManyQuestion } from './many-question.ts'
 import { callsOf, type ReduceParts } from './reduce.ts'
 import { inFreshLineage } from './reduction-lineage.ts'
 
-/** `maxTokens`, undefined: as of a reduction. */
+/** `maxTokens`: undefined for the default of reductions. */
 export interface SideChat extends Pick<ManyQuestion, 'tenant' | 'sharer' | 'policy' | 'maxTokens' | 'temperature'> {
   /** Served name. */
   readonly model: string
@@ -26,7 +26,7 @@ export type SideOptions = Omit<ManyOptions, 'onEvent'> & {
   readonly onText: (text: string) => void
 }
 
-/** Throws `FORBIDDEN_MODEL`, what admission, store and engine throw, and `CLIENT_GONE`. Nothing stays behind in any case. */
+/** Throws `FORBIDDEN_MODEL`, what admission, store and engine throw, and `CLIENT_GONE`. Its KV is deleted in any case. */
 export function answerSideChat(parts: ReduceParts, chat: SideChat, options: SideOptions): Promise<SideAnswer> {
   const { tenant, policy, model, messages, temperature } = chat
   requireModel(policy, model)

@@ -1,4 +1,4 @@
-// The tokens that a question to many windows may have computed. Each window's are estimated before it is asked.
+// The tokens that a question to many windows may compute. They are estimated for each window before it is asked.
 
 import { CwmError, clientGone, isFinalRefusal, toCwmError } from '../base/errors.ts'
 import type { CallOptions, Engine } from '../engines/engine.ts'
@@ -8,7 +8,7 @@ import type { WindowParts } from '../windows/parts.ts'
 import { branchOf, type Question } from './branch.ts'
 import type { BudgetReceipt } from './many-question.ts'
 
-/** LMCache needs about a second for a gigabyte. What it has not loaded by then counts as computed. */
+/** LMCache loads about a gigabyte a second. Whatever it has not loaded by then counts as computed. */
 const PREFETCH_DEADLINE_MS = 30_000
 
 export class TokenBudget {
@@ -23,7 +23,7 @@ export class TokenBudget {
     this.#left = tokens
   }
 
-  /** Throws `ASK_BUDGET_USED_UP` once an estimate did not fit: the windows after it are not estimated any longer. */
+  /** Throws `ASK_BUDGET_USED_UP` once an estimate has exceeded the budget: later windows are not estimated. */
   check(): void {
     if (this.#isUsedUp) throw this.#refusal('the budget was used up before this window was asked')
   }
@@ -57,9 +57,9 @@ export class TokenBudget {
 }
 
 /**
- * Estimates the prompt tokens of a question that the engine has to compute: all that the KV layer cannot load into the memory of the engine's
- * own server. What the engine's own cache still has is not visible, so the estimate may be much too high; too low by a few tokens at most, because each question has another nonce. Throws what the engine
- * throws, and `CLIENT_GONE`.
+ * Estimates the prompt tokens of a question that the engine has to compute: all that the KV layer cannot load into the memory of the
+ * engine's own server. The engine's own cache is not visible, so the estimate may be much too high. It is too low by a few tokens at most,
+ * because each question has another nonce. Throws what the engine throws, and `CLIENT_GONE`.
  */
 export async function estimateTokens(
   parts: WindowParts,

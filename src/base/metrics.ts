@@ -182,7 +182,7 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     auditErrors: counter('cwm_audit_errors_total', 'Audit entries that could not be stored'),
     ledgerLost: counter(
       'cwm_ledger_lost_requests_total',
-      'Requests missing in the ledger, because the store did not take it for too long',
+      'Requests missing from the ledger, because the store was unavailable for too long',
     ),
     repairs: counter('cwm_repairs_total', 'Repairs by the reconciler, by kind', ['kind']),
     repairsLeft: new Gauge({
@@ -203,7 +203,7 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     ),
     traceSpans: plain.counters(
       'cwm_trace_spans_total',
-      'Spans of traced requests by outcome: sent, failed (the collector did not take them), dropped (too many were waiting)',
+      'Spans of traced requests by outcome: sent, failed (the collector did not accept them), dropped (too many were waiting)',
       'outcome',
     ),
     storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),

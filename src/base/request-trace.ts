@@ -1,5 +1,5 @@
-// The trace of a request as the parts that answer it see it: what they report while they work. Tracing is off unless it is configured. Then
-// nobody holds a trace, and each report is one check for undefined.
+// The trace of a request, as seen by the code that answers it: the phases that it reports. Tracing is off unless it is configured. Without
+// it, each report is one check for undefined.
 
 import { type CwmError, toCwmError } from './errors.ts'
 import type { Usage } from './records.ts'

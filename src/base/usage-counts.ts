@@ -11,7 +11,7 @@ export const countAt = {
   requests: 1,
   /** Those of them with an error. */
   errors: 2,
-  /** Requests whose client left before the end of its answer. Nobody knows their tokens. */
+  /** Requests whose client left before the end of the answer. Their tokens are unknown. */
   aborted: 3,
   /** Requests whose usage was read. */
   metered: 4,

@@ -14,7 +14,7 @@ export interface UsageOwner {
 export interface FinishedRequest {
   /** `aborted`: the client left before the end of its answer. */
   readonly outcome: 'ok' | 'error' | 'aborted'
-  /** Undefined if nobody read it. */
+  /** Undefined if it was not read. */
   readonly usage?: Usage | undefined
   /** From dispatch to the first byte, milliseconds. */
   readonly firstTokenMs?: number | undefined
@@ -32,7 +32,7 @@ export interface WarmedTokens {
   readonly restores: boolean
 }
 
-/** None of these may throw, wait, or take long: they are called for every request. */
+/** Implementations must not throw, wait, or take long: they are called for every request. */
 export interface UsageSink {
   finished(owner: UsageOwner, request: FinishedRequest): void
   warmed(owner: UsageOwner, tokens: WarmedTokens): void

@@ -129,11 +129,11 @@ class ManyView {
     if (json) return
     const wasWritten = this.#isWriting
     this.stop()
-    if (reduction.answer === null) screen.print('no window holds an answer')
+    if (reduction.answer === null) screen.print('no window contains an answer')
     else if (!wasWritten) screen.print(stripControlCharacters(reduction.answer))
     if (reduction.window !== null) screen.print(screen.style('dim', `(from ${reduction.window})`))
     if (reduction.finish_reason === 'length') {
-      screen.printError(screen.style('yellow', 'the answer is cut: ask with a higher --max-tokens'))
+      screen.printError(screen.style('yellow', 'the answer was truncated; ask again with a higher --max-tokens'))
     }
   }
 
@@ -142,7 +142,7 @@ class ManyView {
     const { screen, json } = this.#context
     if (json) return
     this.stop()
-    screen.printError(`cwm: the windows are answered, but their answers could not be reduced: ${error?.message ?? ''}`)
+    screen.printError(`cwm: the windows answered, but their answers could not be reduced: ${error?.message ?? ''}`)
   }
 
   #end(receipt: ManyAnswerJson['receipt']): void {

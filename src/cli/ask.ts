@@ -31,16 +31,19 @@ export function addAsk(program: Command): void {
     .option('--window <name>', 'window to ask; may be repeated', collect)
     .option('--tag <tag>', 'ask all windows with this tag')
     .option('--search <text>', 'ask all windows with this text in their name')
-    .option('--select <n>', 'ask only the windows whose text fits the question best, at most n', positive)
+    .option('--select <n>', 'ask only the n windows whose text fits the question best', positive)
     .addOption(
       new Option('--reduce <how>', 'of many answers, make one (synthesize), choose one (best), or show all (none)')
         .choices(['synthesize', 'best', 'none'])
         .default(undefined, 'synthesize'),
     )
-    .option('--reduce-model <name>', 'model that makes or chooses it (default: the model of most of the windows)')
-    .option('--parallel <n>', 'windows to ask at once (default: what the engine can hold)', positive)
+    .option(
+      '--reduce-model <name>',
+      'model that writes or chooses the answer (default: the model of most of the windows)',
+    )
+    .option('--parallel <n>', "windows to ask at once (default: as many as fit into the engine's cache)", positive)
     .option('--budget-tokens <n>', 'most tokens to compute, as estimated before each window', positive)
-    .option('--deadline-ms <n>', 'leave out windows that are not answered by then, milliseconds', positive)
+    .option('--deadline-ms <n>', 'leave out windows that have not answered by then, milliseconds', positive)
     .option('--instructions <text>', 'how to answer')
     .option('--max-tokens <n>', 'most tokens of each answer', positive)
     .action((question: string, options: AskFlags) =>
@@ -52,7 +55,7 @@ export function addAsk(program: Command): void {
     )
 }
 
-/** One window and nothing that only a question to many has: its answer is streamed by nobody else, and has one receipt. */
+/** One window, without options that only apply to many: its answer is printed alone, with its own receipt. */
 function isSingle({ window = [], ...rest }: AskFlags): boolean {
   const many = [rest.tag, rest.search, rest.select, rest.reduce, rest.reduceModel, rest.parallel]
   return window.length === 1 && [...many, rest.budgetTokens, rest.deadlineMs].every((flag) => flag === undefined)

@@ -44,7 +44,7 @@ export function formatLibrary(screen: Screen, library: LibraryJson): string[] {
 }
 
 function formatBuild(screen: Screen, { done, total, failure }: NonNullable<LibraryJson['build']>): string[] {
-  const progress = `${formatCount(done)} of ${pluralize(total, 'window')} of the new build are frozen`
+  const progress = `${formatCount(done)} of ${pluralize(total, 'window')} of the new build frozen`
   if (failure === null) return [progress]
   return [
     progress,
@@ -55,12 +55,12 @@ function formatBuild(screen: Screen, { done, total, failure }: NonNullable<Libra
 
 export function formatLibraryDeletion(screen: Screen, receipt: LibraryDeletionJson): string[] {
   const { name, windows, windows_left, deleted_chunks, residual_chunks, open, ms } = receipt
-  const left = residual_chunks === null ? 'nobody knows what is left' : `${pluralize(residual_chunks, 'chunk')} left`
+  const left = residual_chunks === null ? 'unknown what is left' : `${pluralize(residual_chunks, 'chunk')} left`
   return [
     `${screen.style('green', 'deleted')} ${screen.style('bold', name)}: ${pluralize(windows, 'window')}, ${pluralize(deleted_chunks, 'chunk')} in LMCache, ${left}, in ${formatDuration(ms)}`,
     ...(windows_left > 0
-      ? [`${pluralize(windows_left, 'window')} were still being frozen; they are deleted in the background`]
+      ? [`${pluralize(windows_left, 'window')} still being frozen, and deleted in the background`]
       : []),
-    ...(open.length > 0 ? [`${pluralize(open.length, 'delete')} go on in the background`] : []),
+    ...(open.length > 0 ? [`${pluralize(open.length, 'delete')} still open, retried in the background`] : []),
   ]
 }

@@ -31,13 +31,13 @@ const MARKDOWN = /\.(md|markdown|mdx)$/i
 export function addLibraries(program: Command): void {
   const library = program
     .command('library')
-    .description('Manage libraries of a running cwm: texts cut into windows, which are asked by their tag')
+    .description('Manage libraries of a running cwm: texts cut into windows that share a tag')
 
   withConnection(library.command('add <name> <files...>'))
-    .description('Make a library of text files, or replace its texts; what is unchanged stays (- for standard input)')
-    .option('--model <name>', 'model of its windows (default: as before, or the only one there is)')
-    .option('--tokens <n>', 'most tokens of a window (default: as before, or 4096)', positive)
-    .option('--tag <tag>', 'tag of its windows beside library:NAME; may be repeated', collect)
+    .description('Create a library from text files, or replace its texts; unchanged parts stay (- for standard input)')
+    .option('--model <name>', 'model of its windows (default: the current one, or the only one that the engine serves)')
+    .option('--tokens <n>', 'most tokens of a window (default: the current number, or 4096)', positive)
+    .option('--tag <tag>', 'tag of its windows, in addition to library:NAME; may be repeated', collect)
     .addOption(new Option('--format <format>', 'format of the files (default: by their names)').choices(textFormats))
     .option('--no-wait', 'do not wait until all windows are frozen')
     .action((name: string, files: string[], options: AddFlags) =>
@@ -57,7 +57,7 @@ export function addLibraries(program: Command): void {
     )
 
   withConnection(library.command('show <name>'))
-    .description('Show a library: its texts, and how far it is frozen')
+    .description('Show a library: its texts, and the progress of its build')
     .option('--wait', 'wait until it is no longer being built')
     .action((name: string, options: CommonOptions & { wait?: boolean }) =>
       runCommand(options, async (context) => {

@@ -302,7 +302,7 @@ const shape = {
   passage_index_bytes: bytesOrNone
     .optional()
     .describe(
-      'Memory for the text of windows that questions to many windows are matched with (`select`), bytes. A window takes about twice its text. Tenants share it fairly; 0 switches it off',
+      'Memory for the index of window texts that `select` searches, bytes. A window takes about twice its text. Tenants share it fairly; 0 switches it off',
     ),
   tracking_bytes: cacheBytes
     .optional()
@@ -328,7 +328,7 @@ const shape = {
   deletion_keep_ms: ms.default(30 * DAY_MS).describe('How long the receipt of a delete is kept, milliseconds'),
   usage_keep_ms: ms
     .default(90 * DAY_MS)
-    .describe('How long the ledger keeps the counts of each hour, milliseconds. Those of each minute are kept a day'),
+    .describe('How long the ledger keeps hourly counts, milliseconds. Counts by minute are kept for a day'),
   audit_keep: count
     .default(100_000)
     .describe(
@@ -354,17 +354,17 @@ const shape = {
   ask_progress: oneOf(['reasoning', 'none'])
     .default('reasoning')
     .describe(
-      'What a chat app on the base URL /cwm/a/TAG/v1 sees while windows are asked: reasoning (one line for each window as it is done, as reasoning of the model) or none',
+      'What chat apps on the base URL /cwm/a/TAG/v1 receive while windows are asked: reasoning (one line of reasoning for each window as it is done) or none',
     ),
   ask_reduce_model: text()
     .optional()
     .describe(
-      'Served name of the model that writes the replies on /cwm/a/TAG/v1, and that gets the side requests of chat apps. Default: the model of most of the windows with the tag',
+      'Served name of the model that writes the replies on /cwm/a/TAG/v1, and answers the side requests of chat apps. Default: the model of most of the windows with the tag',
     ),
   ask_side_requests: names
     .default([...openWebUiTasks])
     .describe(
-      'How the side requests of chat apps begin (for a title, tags, or follow-up questions), which no window is asked. Line breaks count as spaces. The default has the task prompts of Open WebUI',
+      'Beginnings of the prompts of side requests from chat apps (for a title, tags, or follow-up questions). The model answers these without asking any window. Line breaks count as spaces. Default: the task prompts of Open WebUI',
     ),
   stream_timeout_ms: ms
     .default(0)

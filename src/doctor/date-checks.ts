@@ -36,9 +36,9 @@ export const dateChecks: readonly Check[] = [
 
 function judge(text: string, now: number, isHarmony: boolean): Finding {
   const found = ZONES_MS.flatMap((zone) => formsOf(new Date(now + zone))).find((form) => text.includes(form))
-  if (found === undefined) return ok('the prompt of a first message holds no date of today, in none of the usual forms')
+  if (found === undefined) return ok("the prompt of a first message does not contain today's date in any usual form")
   return warning(
-    `the prompt of a first message holds the date “${found}”: after midnight it has other token ids, so every window and session is cold`,
+    `the prompt of a first message contains the date “${found}”: after midnight its token ids differ, so every window and session is cold`,
     isHarmony ? PIN_HARMONY : PIN_TEMPLATE,
   )
 }

@@ -34,8 +34,8 @@ export class IsolationPrice {
   }
 
   /**
-   * Counts the first turn of a session with a lineage of its own. The first session that begins like this is not counted, nor what was cached,
-   * nor a prompt whose cached part is unknown.
+   * Counts the first turn of a session with a lineage of its own. Not counted: the first session with this beginning, cached tokens, and
+   * prompts whose cached part is unknown.
    */
   record(owner: UsageOwner, { digest, share, usage }: FirstTurn): void {
     const key = JSON.stringify([owner.tenant, owner.model, digest])

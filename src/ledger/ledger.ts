@@ -27,7 +27,7 @@ const MAX_TENANTS = 10_000
 /** Rows in memory: those of the current minute, and those that wait for the store. About 300 bytes each. */
 const MAX_ROWS = 20_000
 const MAX_WAITING_ROWS = 50_000
-/** SQLite adds so many in a few milliseconds, in which streams stand still. */
+/** SQLite adds this many in a few milliseconds, which block the event loop. */
 const TENANTS_AT_ONCE = 25
 
 type Row = Omit<LedgerRow, 'counts'> & { readonly counts: number[] }
@@ -89,7 +89,7 @@ export class Ledger implements UsageSink {
     await this.#flushing
   }
 
-  /** Drops what is not in the store yet, of a tenant that is erased. Call it before the store forgets the tenant. */
+  /** Drops a tenant's counts that are not in the store yet, when the tenant is erased. Call it before the store forgets the tenant. */
   async forget(tenant: string): Promise<void> {
     await this.flush()
     this.#rows -= this.#current.get(tenant)?.size ?? 0

@@ -1,4 +1,4 @@
-// Makes a library of texts: cuts them, checks that there is room for all new windows, and stores the build that freezes them.
+// Creates a library from texts: cuts them, checks the quotas for all new windows, and stores the build that freezes them.
 
 import { CwmError } from '../base/errors.ts'
 import { isLibraryName, libraryNameRule, randomId } from '../base/ids.ts'
@@ -22,10 +22,10 @@ export interface LibraryRequest {
   readonly tenant: string
   readonly policy: TenantPolicy
   readonly name: string
-  /** Undefined: that of the library so far, or the only one that the engine serves. */
+  /** Undefined: the library's current model, or the only one that the engine serves. */
   readonly model: string | undefined
   readonly texts: readonly GivenText[]
-  /** Undefined: as many as the library's windows have so far; otherwise 4,096, or what the context limit allows. */
+  /** Undefined: the library's current number; for a new library 4,096, or what the context limit allows. */
   readonly tokensPerWindow: number | undefined
   readonly tags: readonly string[]
 }
@@ -36,7 +36,7 @@ interface NewPart extends LibraryPart {
 }
 
 const MAX_TEXTS = 1_000
-/** Cutting as many takes about 150 ms, during which nothing else runs. */
+/** Cutting this many blocks the event loop for about 150 ms. */
 const MAX_CHARACTERS = 8 * 1024 * 1024
 /** A record lists all of them. */
 const MAX_PARTS = 4_000
@@ -44,7 +44,7 @@ const MAX_LIBRARIES = 1_000
 const READS_AT_ONCE = 8
 
 /**
- * Returns the record with the new build; without one if nothing changes. Throws `INVALID_FIELD`, `FORBIDDEN_MODEL`, `QUOTA_EXCEEDED`,
+ * Returns the record with the new build, or the unchanged record if nothing changes. Throws `INVALID_FIELD`, `FORBIDDEN_MODEL`, `QUOTA_EXCEEDED`,
  * `PIN_BUDGET_FULL`, `LIBRARY_CHANGED`, what the engine throws while texts are cut, and what the store throws. Nothing is stored then.
  */
 export async function putTexts(

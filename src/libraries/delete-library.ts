@@ -1,4 +1,4 @@
-// Deletes a library with all its windows, and adds up what was proved.
+// Deletes a library with all its windows, and sums up their receipts.
 
 import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
@@ -18,7 +18,7 @@ export interface LibraryDeletion extends DeletionSum {
 }
 
 const DELETES_AT_ONCE = 8
-/** How often it is tried again because a build changed the library. */
+/** Attempts, because a build may change the library at the same time. */
 const ATTEMPTS = 5
 
 /**
@@ -80,7 +80,7 @@ export function beingDeleted(name: string): CwmError {
 export function libraryChanged(name: string): CwmError {
   return new CwmError(
     'LIBRARY_CHANGED',
-    `library ${name} was changed by another request meanwhile; send this one again`,
+    `another request changed library ${name} at the same time; send this request again`,
     {
       param: 'name',
     },

@@ -1,5 +1,5 @@
 // Libraries: texts cut into windows, which are frozen in the background and found under the tag `library:NAME`. The operations that REST,
-// MCP and CLI share; what goes on in the background is in library-builder.ts.
+// MCP and CLI share; background work is in library-builder.ts.
 
 import { EventEmitter, setMaxListeners } from 'node:events'
 import { toCwmError } from '../base/errors.ts'
@@ -14,7 +14,7 @@ import { workOnLibrary } from './library-builder.ts'
 import { windowsOf } from './library-changes.ts'
 import type { LibraryParts } from './parts.ts'
 
-/** A library, and how far its build is. */
+/** A library, and the progress of its build. */
 export interface LibraryView {
   readonly record: LibraryRecord
   /** Of the build's windows; undefined if none are being frozen. */
@@ -42,7 +42,7 @@ export class Libraries {
   }
 
   /**
-   * Makes a library of these texts, or replaces its texts. Returns once the texts are cut and stored; the windows are frozen in the background.
+   * Creates a library from these texts, or replaces its texts. Returns once the texts are cut and stored; the windows are frozen in the background.
    * The same texts again change nothing. Throws what `putTexts` throws.
    */
   async put(request: LibraryRequest, options: OperationOptions): Promise<LibraryView> {
@@ -59,7 +59,7 @@ export class Libraries {
     return await this.#view(record)
   }
 
-  /** Once the library is not being built, or after `waitMs`. Throws `LIBRARY_NOT_FOUND`. Aborting ends the wait. */
+  /** Returns once the library is not being built, or after `waitMs`. Throws `LIBRARY_NOT_FOUND`. Aborting ends the wait. */
   async show(tenant: string, name: string, waitMs = 0, signal?: AbortSignal): Promise<LibraryView> {
     const isShared = Number.isFinite(this.#parts.store.maxStalenessMs)
     const wait = { changed: this.#changed, key: keyOf(tenant, name), isShared, waitMs, signal }

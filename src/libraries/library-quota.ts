@@ -4,7 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import type { TenantUsage } from '../base/records.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 
-/** What is to be frozen. */
+/** The windows to be frozen. */
 export interface NewWindows {
   readonly windows: number
   /** As stored: prompts and token ids. */

@@ -46,7 +46,7 @@ interface Measure extends CutRequest {
   readonly count: (text: string) => Promise<number>
 }
 
-/** Calls of the tokenizer at once: enough to hide the way to the engine, and few beside the calls of chats. */
+/** Calls of the tokenizer at once: enough to hide the latency to the engine, and few compared to those of chats. */
 const COUNTS_AT_ONCE = 4
 /** Fewer tokens of text in a window are not worth its frame. */
 const MIN_TEXT_TOKENS = 32

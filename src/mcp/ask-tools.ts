@@ -30,11 +30,11 @@ export const askTools: readonly Tool[] = [
   }),
   tool({
     name: 'windows_ask',
-    description: 'Ask many windows a question at once; returns one answer made of theirs',
+    description: 'Ask many windows a question at once; returns one combined answer',
     input: z.strictObject({
       question: z.string(),
       window_names: z.array(z.string()).optional(),
-      tag: z.string().optional().describe('Instead of names: all windows with it'),
+      tag: z.string().optional().describe('Instead of names: all windows with this tag'),
       select: z.int().min(1).optional().describe('Ask only the n windows whose text fits best'),
       reduce: z.enum(['synthesize', 'best', 'none']).optional().describe('none: each answer'),
     }),

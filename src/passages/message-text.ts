@@ -1,4 +1,4 @@
-// What of a window's messages can be found: their text, in all dialects, with tool calls and results. Not ids, media, or signatures.
+// The searchable text of a window's messages, in all dialects, with tool calls and results, but without ids, media, and signatures.
 
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'

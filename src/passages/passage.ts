@@ -1,4 +1,4 @@
-// What the index answers.
+// The results of the index.
 
 /** A piece of a window's text that stands on its own: some paragraphs or sentences of one message. */
 export interface Passage {

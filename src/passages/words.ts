@@ -1,4 +1,4 @@
-// What is indexed of a text, and how a question becomes a search: all its words, joined by OR, so that BM25 decides which of them count.
+// Prepares a text for the index, and turns a question into a search: all its words, joined by OR, so that BM25 weighs them.
 
 /** Scripts that are written without spaces, or whose words carry endings that no tokenizer removes. */
 const UNSPACED =

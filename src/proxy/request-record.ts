@@ -28,7 +28,7 @@ export interface RequestRecord {
   /** From dispatch to the first byte of the answer's body. */
   ttftMs?: number
   usage?: Usage
-  /** It counts in the ledger: it asks a model for something. */
+  /** Whether it counts in the ledger, because a model works for it. */
   isMetered?: boolean
   /** Of a turn. */
   dialect?: Dialect
@@ -104,7 +104,7 @@ export function closeRequestRecord(
   })
 }
 
-/** Of a client that left, nobody knows what the engine did for it. */
+/** If the client left, what the engine did for it is unknown. */
 function addToLedger({ ledger }: RequestRecordParts, entry: RequestRecord, left: boolean): void {
   const { caller, model, usage, ttftMs, status, scope } = entry
   if (caller === undefined) return

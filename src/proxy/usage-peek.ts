@@ -1,5 +1,5 @@
-// Reads the usage of answers that are passed on unread: embeddings, scores. They may have megabytes of numbers, so only a small answer is kept
-// whole, and otherwise its end, where engines put the usage of most.
+// Reads the usage of answers that are passed on unread: embeddings, scores. They may contain megabytes of numbers, so only small answers are
+// kept whole; of larger ones only the end, where engines usually put the usage.
 
 import type { CwmError } from '../base/errors.ts'
 import { isObject, parseJson } from '../base/json.ts'
@@ -37,7 +37,7 @@ export class UsagePeek {
   }
 }
 
-/** Passes an answer on, and tells the usage that it holds. */
+/** Passes an answer on, and reports its usage. */
 export class MeteredAnswer implements AnswerSink {
   readonly #sink: AnswerSink
   readonly #onUsage: (usage: Usage) => void

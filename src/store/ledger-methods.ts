@@ -7,7 +7,7 @@ export type LedgerUnit = 'minute' | 'hour'
 export const MINUTE_MS = 60_000
 export const HOUR_MS = 60 * MINUTE_MS
 export const DAY_MS = 24 * HOUR_MS
-/** Minutes are kept a day, and the hour that is not over. */
+/** Minutes are kept for a day and the current hour. */
 export const MINUTES_KEPT_MS = DAY_MS + HOUR_MS
 
 /** Collects tenants beyond the bound. It cannot be a tenant's id. */

@@ -27,7 +27,7 @@ export function attributesOf(outcome: TracedOutcome, sessionHash: SessionHash): 
   }
 }
 
-/** Tokens that the engine did not report are left out: nobody knows them. */
+/** Tokens that the engine did not report are left out, because they are unknown. */
 function genAiOf(outcome: TracedOutcome, operation: string, sessionHash: SessionHash): Attributes {
   const { tenant, session, model, streams, ttftMs, usage } = outcome
   return {

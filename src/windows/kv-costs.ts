@@ -1,5 +1,5 @@
-// What the KV of each model costs, as seen while working: bytes per token in the KV layer, and tokens per second that an engine computes.
-// Nothing is asked for it, nothing is stored, and nothing is known after a start until it is seen.
+// Measured costs of each model's KV: bytes per token in the KV layer, and tokens per second that an engine computes. The figures come from
+// operations that run anyway. They are kept in memory only, so they are unknown after a start.
 
 import { LRUCache } from 'lru-cache'
 import type { Placement } from '../kv/kv.ts'
@@ -8,12 +8,12 @@ import type { Placement } from '../kv/kv.ts'
 const MAX_KNOWN = 1_000
 /** Shorter prefills are mostly the time of the request itself. */
 const MIN_COMPUTED_TOKENS = 512
-/** A prompt that was cached to a larger part shows the speed of the cache. */
+/** With a larger cached share, the time measures the cache instead. */
 const MAX_CACHED_SHARE = 0.1
-/** Weight of a new measurement. Prefill slows down with length and load, so one number is rough in any case. */
+/** Weight of a new measurement. Prefill slows down with length and load, so a single rate is an approximation. */
 const WEIGHT = 0.25
 
-/** A prompt that an engine has read, as the engine counted it. */
+/** A prompt that an engine has processed, with the engine's own counts. */
 export interface SeenPrefill {
   readonly computedTokens: number | null
   readonly cachedTokens: number | null
@@ -35,7 +35,7 @@ export class KvCosts {
     return this.#bytes.get(engineName)
   }
 
-  /** Learns from a prompt that was computed almost whole; others say nothing about computing. */
+  /** Learns only from prompts that were computed almost whole. */
   sawPrefill(engine: string, model: string, { computedTokens, cachedTokens, ms }: SeenPrefill): void {
     if (computedTokens === null || cachedTokens === null || ms === null || ms <= 0) return
     if (computedTokens < MIN_COMPUTED_TOKENS || cachedTokens > MAX_CACHED_SHARE * computedTokens) return

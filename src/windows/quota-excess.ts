@@ -1,5 +1,5 @@
-// Where LMCache evicts per salt, a window that is larger than its salt's quota loses chunks while it is computed. Such a freeze is refused
-// before anything is computed, with the number.
+// If LMCache evicts per salt, a window larger than its salt's quota loses chunks while it is computed. Such a freeze is rejected before
+// anything is computed, with the limit in tokens.
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { WindowRecord } from '../base/records.ts'
@@ -36,12 +36,12 @@ export async function quotaExcess(
   const size = `${tokens} tokens, ${((tokens * bytes) / GIB).toFixed(2)} GiB of KV`
   return new CwmError(
     'QUOTA_EXCEEDED',
-    `window ${name} has ${size}, and LMCache evicts what a salt holds beyond its quota: kv_quota_gb is ${quotaGib}, which is ${most} tokens of this model. Freeze fewer messages, or raise kv_quota_gb`,
+    `window ${name} has ${size}, and LMCache evicts KV beyond the quota of a salt: kv_quota_gb is ${quotaGib}, which holds ${most} tokens of this model. Freeze fewer messages, or raise kv_quota_gb`,
     { param: 'kv_quota_gb' },
   )
 }
 
-/** As seen before, or else of the session's chunks that are stored already. */
+/** The measured number, or else that of the session's stored chunks. */
 async function bytesPerToken(
   { costs, kv }: Pick<WindowParts, 'costs' | 'kv'>,
   link: KvLink,

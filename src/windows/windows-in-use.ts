@@ -1,5 +1,5 @@
-// Which windows are being thawed or asked, by this process or by another one that shares the store. A pin stays where it is meanwhile, whoever
-// would expire it or need its budget. The store's mark of a process that dies expires after 30 s.
+// Which windows are being thawed or asked, by this process or by another one that shares the store. Meanwhile, no
+// process releases its pin. If a process dies, its mark in the store expires after 30 s.
 
 import type { Metrics } from '../base/metrics.ts'
 import type { Store } from '../store/store.ts'
@@ -42,7 +42,7 @@ export class WindowsInUse {
     return this.#uses.has(id)
   }
 
-  /** By any process. Throws what the store throws. */
+  /** Whether any process uses it. Throws what the store throws. */
   async isInUse(id: string): Promise<boolean> {
     return this.isUsedHere(id) || (await this.#store.isUsedElsewhere(nameOf(id)))
   }

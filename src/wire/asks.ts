@@ -41,7 +41,7 @@ export const askReceiptSchema = z
       .number()
       .nullable()
       .describe(
-        'In which this engine would have computed the whole prompt, at the rate that cwm has seen; null before it has seen one. If `first_token_ms` is clearly higher, a note says so',
+        'Time in which this engine would have computed the whole prompt, at the rate that cwm has measured; null until it has measured one. If `first_token_ms` is clearly higher, a note says so',
       ),
     branch_kv: z
       .literal('until_evicted')

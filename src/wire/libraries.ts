@@ -13,9 +13,9 @@ const textSchema = z.strictObject({
     .string()
     .regex(/^[^\r\n]{1,200}$/, 'must be 1 to 200 characters in one line')
     .optional()
-    .describe('Comes before each part of the text. Give each text a different one'),
+    .describe('Precedes each part of the text. Give each text a different title'),
   text: z.string().min(1),
-  format: z.enum(textFormats).default('markdown').describe('`plain`: a line that begins with # is no heading'),
+  format: z.enum(textFormats).default('markdown').describe('`plain`: a line that begins with # is not a heading'),
 })
 
 export const libraryBody = z.strictObject({
@@ -23,16 +23,16 @@ export const libraryBody = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('Default: that of the library so far, or the only one that the engine serves'),
-  texts: z.array(textSchema).min(1).describe('All texts of the library: those that it had before are replaced'),
+    .describe("Default: the library's current model, or the only model that the engine serves"),
+  texts: z.array(textSchema).min(1).describe('All texts of the library; they replace the previous ones'),
   tokens_per_window: z
     .int()
     .min(256)
     .optional()
     .describe(
-      'Most tokens of a window. Default: as before, or 4096, or what the context limit leaves beside question and answer',
+      "Most tokens of a window. Default: the library's current number; for a new library 4096, or less if the context limit needs room for question and answer",
     ),
-  tags: labelsSchema.shape.tags.describe('Tags of the windows beside `library:NAME`'),
+  tags: labelsSchema.shape.tags.describe('Tags of the windows, in addition to `library:NAME`'),
 })
 
 export const showLibraryQuery = z.object({
@@ -42,7 +42,7 @@ export const showLibraryQuery = z.object({
     .min(0)
     .max(60_000)
     .default(0)
-    .describe('How long to wait while it is being built, milliseconds'),
+    .describe('How long to wait for the build to end, milliseconds'),
 })
 
 export const libraryListQuery = pageQuery.extend({
@@ -65,16 +65,16 @@ const buildSchema = z.object({
 export const librarySchema = z
   .object({
     name: z.string(),
-    tag: z.string().describe('All of its windows have it: ask them by this tag'),
+    tag: z.string().describe('Tag of all its windows; use it to ask them'),
     state: z
       .enum(libraryStates)
-      .describe('`building`: see `build`. `failed`: the last build was given up; the windows of the one before stay'),
+      .describe('`building`: see `build`. `failed`: the last build failed; the windows of the one before stay'),
     model: z.string(),
     tokens_per_window: count,
     windows: count.describe('Windows that can be asked now; while it is being built, those of its previous texts'),
-    tokens: count.describe('Of these windows'),
+    tokens: count.describe('Tokens of these windows'),
     texts: z.array(z.object({ title: z.string().nullable(), windows: count, tokens: count })),
-    build: buildSchema.nullable().describe('A build that is not done'),
+    build: buildSchema.nullable().describe('The build in progress, or the one that failed'),
     created_at: time,
     changed_at: time,
     parts: z

@@ -16,12 +16,12 @@ const chosen = z
       .min(1)
       .max(MAX_WINDOWS)
       .optional()
-      .describe('Windows by name; one that does not exist is an error of its own'),
+      .describe('Windows by name; one that does not exist fails alone'),
     tag: z.string().min(1).optional().describe('All frozen windows with this tag'),
     search: z.string().min(1).optional().describe('All frozen windows with this text in their name'),
   })
   .refine(({ names, tag, search }) => (names === undefined) !== (tag === undefined && search === undefined), {
-    message: 'give either names, or tag, search, or both of these',
+    message: 'give either names, or tag, search, or both tag and search',
   })
 
 export const manyAskBody = z.strictObject({
@@ -38,7 +38,7 @@ export const manyAskBody = z.strictObject({
     .max(MAX_PARALLEL)
     .optional()
     .describe(
-      "Windows asked at once, never more than the tenant's requests in flight. Default: what the engine's cache holds beside chats",
+      "Windows asked at once; at most as many as the tenant may have requests in flight. Default: as many as fit into the engine's cache beside chats",
     ),
   max_tokens: z.int().min(1).optional().describe("Most tokens of each window's answer, and of the reduction"),
   temperature: z.number().min(0).max(2).optional().describe("Default: the engine's"),
@@ -47,7 +47,7 @@ export const manyAskBody = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'Most tokens to compute, estimated before each window is asked. The windows beyond it fail with `ask_budget_used_up`',
+      'Most tokens to compute, estimated before each window is asked. Windows that exceed it fail with `ask_budget_used_up`',
     ),
   reduce: z
     .enum(['none', 'best', 'synthesize'])
@@ -61,7 +61,7 @@ export const manyAskBody = z.strictObject({
     .min(1)
     .max(MAX_DEADLINE_MS)
     .optional()
-    .describe('Windows that are not answered by then fail with `ask_deadline`; the others are reduced'),
+    .describe('Windows that have not answered by then fail with `ask_deadline`; the answers of the others are reduced'),
   stream: z.boolean().default(true).describe('Server-sent events. `false`: one JSON object at the end'),
 })
 
@@ -73,7 +73,7 @@ const passage = z
 export const answeredWindowSchema = z
   .object({
     window: z.string(),
-    answer: z.string().nullable().describe('Null: the window does not hold the answer'),
+    answer: z.string().nullable().describe('Null: the window does not contain the answer'),
     passage,
     usage: askUsageSchema,
     receipt: askReceiptSchema,
@@ -86,8 +86,8 @@ export const failedWindowSchema = z
 
 export const reductionSchema = z
   .object({
-    answer: z.string().nullable().describe('Null: no window holds the answer'),
-    window: z.string().nullable().describe('Of `best`: the window that gave the answer'),
+    answer: z.string().nullable().describe('Null: no window contains the answer'),
+    window: z.string().nullable().describe('With `best`: the window that gave the answer'),
     usage: askUsageSchema.describe('The sum over all calls'),
     finish_reason: z.string().nullable(),
   })
@@ -95,25 +95,25 @@ export const reductionSchema = z
 
 export const manyReceiptSchema = z
   .object({
-    windows: count.describe('Asked windows, failed ones included'),
+    windows: count.describe('Windows of the question, including those that failed'),
     answered: count,
-    not_found: count.describe('Windows that do not hold the answer'),
+    not_found: count.describe('Windows that do not contain the answer'),
     failed: count,
     parallel: count,
     restored_tokens: count.nullable().describe('Sum over the answered windows; null if an engine does not report it'),
     computed_tokens: count.nullable(),
-    prompt_tokens: count.nullable().describe('What a prefill of all of it would have computed'),
+    prompt_tokens: count.nullable().describe('Tokens of all prompts: what had to be computed without KV'),
     completion_tokens: count.nullable(),
     budget: z
       .object({
         tokens: count,
         estimated_tokens: count.describe('Sum of the estimates of the windows that were asked'),
-        stopped: count.describe('Windows that were not asked'),
+        stopped: count.describe('Windows that were not asked, because the budget was used up'),
       })
       .nullable(),
     reduction: z.object({
       model: z.string().nullable(),
-      rounds: count.describe('Above 1: the answers exceeded the context of the model'),
+      rounds: count.describe("Above 1: the answers exceeded the model's context limit"),
       calls: count,
       prompt_tokens: count.nullable(),
       completion_tokens: count.nullable(),
@@ -129,7 +129,7 @@ export const manyAnswerSchema = z
     answers: z.array(answeredWindowSchema),
     failed: z.array(failedWindowSchema),
     reduction: reductionSchema.nullable(),
-    reduction_error: errorSchema.shape.error.nullable().describe("The windows' answers stand"),
+    reduction_error: errorSchema.shape.error.nullable().describe("The windows' answers remain valid"),
     receipt: manyReceiptSchema,
   })
   .meta({ id: 'ManyAnswer' })

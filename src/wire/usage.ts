@@ -37,17 +37,21 @@ export const usageLineSchema = z.object({
   model: z.string().optional().describe('The served model; `other` for a name that no engine serves'),
   requests: count.describe('Requests that ended with an answer or an error. A question to a window counts as one'),
   errors: count.describe('Those with an error'),
-  aborted: count.describe('Requests whose client left first. They are not in `requests`, and their tokens are unknown'),
-  unmetered: count.describe('Successful requests whose token counts nobody could read. All sums of tokens lack them'),
+  aborted: count.describe(
+    'Requests whose client disconnected first. They are not in `requests`, and their tokens are unknown',
+  ),
+  unmetered: count.describe(
+    'Successful requests whose token counts cwm could not read. They are missing from all sums of tokens',
+  ),
   cache_unreported: count.describe(
-    'Requests whose cached part the engine did not report. Cached and computed lack them',
+    'Requests for which the engine did not report cached tokens. They are missing from cached and computed tokens',
   ),
   prompt_tokens: tokens,
   cached_tokens: tokens.describe('The part of the prompts that the engine had cached'),
   computed_tokens: tokens.describe('The rest of the prompts'),
   completion_tokens: tokens,
   restored_tokens: tokens.describe(
-    'Loaded by thaws (cached in their warm calls) and by questions to windows. Null: none of them reported it',
+    'Loaded by thaws (cached in their warm calls) and by questions to windows. Null if no request reported it',
   ),
   warmed_tokens: count.describe('Computed by the warm calls of freezes and thaws, in addition to all prompts'),
   repeats: count.describe('First turns of sessions that began like another session of the tenant'),

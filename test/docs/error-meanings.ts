@@ -64,8 +64,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   ASK_CALLED_TOOL:
     'The model called a tool instead of answering a question to a window. Say in `instructions` that it must answer in text.',
   ASK_BUDGET_USED_UP:
-    'In the answer to many windows: this one was not asked, because the estimate of its tokens to compute exceeds what is left of `budget_tokens`.',
-  ASK_DEADLINE: 'In the answer to many windows: this one was not answered by `deadline_ms`.',
+    'In the answers of many windows: this window was not asked, because its estimated tokens to compute exceed what is left of `budget_tokens`.',
+  ASK_DEADLINE: 'In the answers of many windows: this window had not answered by `deadline_ms`.',
   LIBRARY_NOT_FOUND: 'There is no library of this name for this key.',
   LIBRARY_CHANGED:
     'Another request changed the library at the same moment, or it is still being deleted. Send the request again.',

@@ -158,7 +158,7 @@ describe('a failure', () => {
 
     const got = jsonOf<{ choices: [{ message: { content: string } }] }>(await post({ messages }))
 
-    expect(got.choices[0].message.content).toBe('None of the 3 windows holds an answer.')
+    expect(got.choices[0].message.content).toBe('None of the 3 windows contains an answer.')
   })
 })
 

@@ -67,7 +67,7 @@ it('exits with 1 if the answers could not be reduced, and still prints them', as
 
   expect(out).toBe('')
   expect(err.match(/\tanswered\t/g)).toHaveLength(3)
-  expect(err).toMatch(/cwm: the windows are answered, but their answers could not be reduced: .*absent-model/)
+  expect(err).toMatch(/cwm: the windows answered, but their answers could not be reduced: .*absent-model/)
   expect(ended).toBe(1)
 })
 

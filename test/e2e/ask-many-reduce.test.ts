@@ -88,7 +88,7 @@ describe('best', () => {
     const { reduction, receipt } = await asking('best')
 
     expect(reduction).toMatchObject({ answer: 'one', window: 'ada' })
-    expect(receipt.notes.join()).toContain('named no answer')
+    expect(receipt.notes.join()).toContain('chose no answer')
   })
 })
 

@@ -39,7 +39,7 @@ describe('a template', () => {
       const check = await checked({ preamble })
 
       expect(check?.verdict).toBe('warning')
-      expect(check?.evidence).toMatch(/^the prompt of a first message holds the date “.*2026.*”: after midnight/)
+      expect(check?.evidence).toMatch(/^the prompt of a first message contains the date “.*2026.*”: after midnight/)
       expect(check?.remedy).toContain('--default-chat-template-kwargs')
     },
   )

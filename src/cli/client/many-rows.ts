@@ -41,7 +41,7 @@ export function formatRow(screen: Screen, result: WindowResult): string {
   ])
 }
 
-/** What all of it cost. */
+/** The receipt, as lines. */
 export function formatManyReceipt(screen: Screen, receipt: ManyReceiptJson): string[] {
   const { windows, answered, not_found, failed, restored_tokens, computed_tokens, prompt_tokens, budget, ms } = receipt
   const states = [

@@ -61,7 +61,7 @@ export function formatAnswer(screen: Screen, { window, answer, usage, receipt }:
     '',
     `${screen.style('green', 'asked')} ${screen.style('bold', window)}: ${restored}, ${pluralize(usage?.completion_tokens ?? 0, 'token')} answered${first}${ms.total === undefined ? '' : `, in ${formatDuration(ms.total)}`}`,
     ...(finish_reason === 'length'
-      ? [screen.style('yellow', 'the answer is cut: ask with a higher --max-tokens')]
+      ? [screen.style('yellow', 'the answer was truncated; ask again with a higher --max-tokens')]
       : []),
     ...(drift === true
       ? [screen.style('yellow', 'template or tokenizer have changed since the freeze: the KV does not fit')]
