@@ -42,7 +42,7 @@ describe('quotaExcess', () => {
 
     expect(excess).toMatchObject({ code: 'QUOTA_EXCEEDED', param: 'kv_quota_gb' })
     expect(excess?.message).toContain('window w has 65792 tokens, 8.03 GiB of KV')
-    expect(excess?.message).toContain('kv_quota_gb is 8, which is 65536 tokens of this model')
+    expect(excess?.message).toContain('kv_quota_gb is 8, which holds 65536 tokens of this model')
   })
 
   it('refuses nothing where no server evicts per salt', async () => {
