@@ -3,6 +3,7 @@
 # answers. This takes one to three minutes on two cores, mostly for imports: start it once and keep it running.
 # What already runs is left alone, so that after the kill of one server this starts that server again, and nothing else.
 #   MODEL=real   serves SmolLM2-135M as `smollm2` instead of the random model as `tiny`
+#   DTYPE        the real model's (default bfloat16); in float32 an answer does not depend on what else is in the batch
 #   PAIR=1       a second vLLM and a second LMCache server, with the same coordinator and the same Redis
 #   ROUTER=1     vLLM's router before all engines, which it finds sticky by session header (policy consistent_hash)
 #   MAX_LEN      the model's context limit in tokens (default 4096); a coding agent such as Claude Code needs 40000
@@ -27,7 +28,7 @@ pair=${PAIR:-0} router=${ROUTER:-0}
 case ${MODEL:-random} in
   random) model=(./model --served-model-name tiny --dtype float32) ;;
   # Its chat template is not for tools, and its weights are stored in bfloat16.
-  real) model=(./smollm2 --served-model-name smollm2 --dtype bfloat16) ;;
+  real) model=(./smollm2 --served-model-name smollm2 --dtype "${DTYPE:-bfloat16}") ;;
   *) fail "there is no MODEL=$MODEL; random or real" ;;
 esac
 

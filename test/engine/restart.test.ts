@@ -3,6 +3,7 @@
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { AskedWindows, describeAskedWindows } from './support/asked-windows.ts'
 import { type Answer, ask, longText, measured, openai, system, user } from './support/conversations.ts'
 import { type Cwm, type FreezeReceipt, startCwm } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
@@ -21,6 +22,7 @@ let reference: Answer
 let unnamed: Answer
 let frozen: FreezeReceipt
 let stored: Stored
+const asked = new AskedWindows()
 
 beforeAll(async () => {
   hop = await startHop(engineUrl)
@@ -32,6 +34,7 @@ beforeAll(async () => {
   await ask(client, OPENING, named('frozen', { 'x-cwm-freeze': 'voyage' }))
   frozen = await cwm.frozen('voyage')
   stored = hop.lastWarm()
+  await asked.prepare(cwm)
 
   await cwm.stop()
   await hop.close()
@@ -52,7 +55,11 @@ afterAll(async () => {
   await startStack()
 })
 
-const named = (id: string, headers: Record<string, string> = {}) => ({ headers: { 'x-cwm-session': id, ...headers } })
+/** A real model would end its answers early. */
+const named = (id: string, headers: Record<string, string> = {}) => ({
+  headers: { 'x-cwm-session': id, ...headers },
+  body: { ignore_eos: true },
+})
 
 describe('after everything was restarted', () => {
   it('a window is restored from disk, and its answer continues unchanged', async () => {
@@ -78,6 +85,14 @@ describe('after everything was restarted', () => {
     expect(answer.cwm.session).toBe(unnamed.cwm.session)
     expect(answer.cachedTokens).toBeGreaterThanOrEqual(1_024)
   })
+})
+
+describe('windows that are asked after everything was restarted', () => {
+  describeAskedWindows(
+    asked,
+    () => cwm,
+    () => hop,
+  )
 })
 
 describe('with the render endpoints of the restarted engine', () => describeRenderedWindows(() => cwm))

@@ -21,7 +21,8 @@ export interface AskOptions {
   readonly body?: Record<string, unknown>
 }
 
-export const MODEL = 'tiny'
+/** The variable of `npm run engine:up`: which model the engine was started with. */
+export const MODEL = process.env.MODEL === 'real' ? 'smollm2' : 'tiny'
 
 export const user = (content: string): Message => ({ role: 'user', content })
 export const system = (content: string): Message => ({ role: 'system', content })
