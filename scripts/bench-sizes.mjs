@@ -3,15 +3,14 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import Database from 'libsql'
 import { openRedisStore } from '../dist/store/redis/redis.js'
 import { openSqliteStore } from '../dist/store/sqlite/sqlite.js'
+import { freePorts } from './bench/processes.mjs'
 
 const SESSIONS = 5_000
 const TURNS = 10
@@ -115,21 +114,12 @@ async function measureSqlite() {
   }
 }
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 async function measureRedis() {
   if (spawnSync('redis-server', ['--version']).error !== undefined) {
     console.log('redis: skipped, redis-server is not installed (apt-get install redis-server)')
     return
   }
-  const port = await freePort()
+  const [port] = await freePorts(1)
   const server = spawn('redis-server', ['--port', `${port}`, '--save', '', '--appendonly', 'no'], { stdio: 'ignore' })
   const log = { warn() {}, info() {}, error() {}, debug() {} }
   const reader = new Redis(port, { retryStrategy: () => 100, maxRetriesPerRequest: null })

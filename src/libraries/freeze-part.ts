@@ -12,14 +12,14 @@ import type { LibraryParts } from './parts.ts'
 /** `done`: the window is frozen. `changed`: another build replaced this one. Otherwise why the window cannot be frozen. */
 export type PartOutcome = 'done' | 'changed' | { readonly reason: string }
 
-/** One attempt. `waits`: it did not fail, but somebody else has the window, or there was no slot or no engine. */
+/** One attempt. `waits`: it did not fail, but another process holds the window, or there was no slot or no engine. */
 type Attempt = PartOutcome | 'waits'
 
 export interface FreezeJob {
   readonly library: LibraryRecord
   readonly build: LibraryBuild
   readonly apiKey: string | undefined
-  /** Ends waits, and what the engine does. */
+  /** Aborting ends waits and calls to the engine. */
   readonly signal: AbortSignal
   /** Whether the library still has this build. */
   readonly isCurrent: () => Promise<boolean>
@@ -27,12 +27,12 @@ export interface FreezeJob {
 
 const MAX_TRIES = 4
 const SLOWER = 3
-/** Errors that no further attempt changes. */
+/** Errors for which another attempt is pointless. */
 const final: readonly string[] = ['QUOTA_EXCEEDED', 'PIN_BUDGET_FULL', 'FORBIDDEN_MODEL', 'INVALID_FIELD']
 const postponed: readonly string[] = ['OVERLOADED', 'BUSY', 'WINDOW_NAME_TAKEN']
 const outages: readonly string[] = ['UPSTREAM_REFUSED', 'UPSTREAM_TIMEOUT', 'UPSTREAM_BROKEN', 'UPSTREAM_OPEN']
 
-/** Throws `STORE_UNAVAILABLE`, and `SHUTTING_DOWN` when the signal aborts. While the engine is away it waits, however long that takes. */
+/** Throws `STORE_UNAVAILABLE`, and `SHUTTING_DOWN` when the signal aborts. Waits without a time limit while the engine is unavailable. */
 export async function freezePart(parts: LibraryParts, job: FreezeJob, window: string): Promise<PartOutcome> {
   let delayMs = parts.retryMs
   for (let tries = 1; ; ) {
@@ -72,7 +72,7 @@ async function tryPart(parts: LibraryParts, job: FreezeJob, window: string): Pro
 }
 
 /**
- * Deletes a window whose freeze nobody continues, because its proxy died. The reconciler would finish it too, but only minutes later. As
+ * Deletes a window whose freeze no process continues, because its proxy died. The reconciler would finish it too, but only minutes later. As
  * `failed` it can be deleted at once.
  */
 async function dropOrphan(
@@ -116,7 +116,7 @@ async function tryFreeze(parts: LibraryParts, job: FreezeJob, window: string, pr
   }
 }
 
-/** Whether the engine does not answer at all, so that the window is not to blame. */
+/** Whether the engine does not answer at all, so that the failure does not count for the window. */
 async function isEngineAway({ fleet }: LibraryParts, { build, apiKey }: FreezeJob): Promise<boolean> {
   try {
     await (await fleet.pick({ model: build.manifest.model })).models.list(apiKey)

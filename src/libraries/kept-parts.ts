@@ -1,4 +1,4 @@
-// Which parts of the library so far are still in a changed text. They stay as they are, so that a change costs only the parts that it touches.
+// Finds the library's current parts in a changed text. These parts stay as they are, so that a change costs only the parts that it touches.
 
 /** A stretch of the text: offsets in UTF-16 units. */
 export interface Range {
@@ -6,11 +6,11 @@ export interface Range {
   readonly end: number
 }
 
-/** A part that is found more often is hardly text. */
+/** A part that is found more often is unlikely to be text. */
 const MAX_PLACES = 4
 /** Parts are looked up by their first characters. Shorter parts are only found beside others. */
 const HEAD_LENGTH = 64
-/** Parts that begin alike: more are hardly text. */
+/** Maximum parts with the same beginning: more are unlikely to be text. */
 const MAX_ALIKE = 16
 
 /** The places of `parts`, in the order of the text. They do not overlap, and cover as much of it as possible. */
@@ -72,7 +72,7 @@ function endsWell(text: string, { end }: Range, next: string | undefined): boole
   return next !== undefined && text.startsWith(next.slice(0, HEAD_LENGTH), end)
 }
 
-/** Those of the ranges that do not overlap and are longest together. */
+/** The ranges that do not overlap and have the greatest total length. */
 function heaviest(places: readonly Range[]): Range[] {
   const sorted = [...places].sort((a, b) => a.end - b.end || a.start - b.start)
   /** By number of ranges considered: the longest total, and the last range in it. */

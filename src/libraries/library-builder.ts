@@ -1,4 +1,4 @@
-// Carries out what is left to do for a library: freeze its windows, show them under its tag, delete those that it no longer uses.
+// Does the background work of a library: freezes its windows, publishes them under its tag, and deletes those that it no longer uses.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toCwmError } from '../base/errors.ts'
@@ -76,7 +76,7 @@ async function hasBuild({ store }: LibraryParts, { tenant, name }: LibraryRecord
   return (await store.getLibrary(tenant, name))?.build?.id === id
 }
 
-/** The library was changed or deleted while the window was frozen for it, so nothing else may know of the window. */
+/** The library was changed or deleted during the freeze, so the window may have no other record. */
 async function dropUnused(parts: LibraryParts, tenant: string, name: string, window: string): Promise<void> {
   const record = await parts.store.getLibrary(tenant, name)
   if (record === undefined || !uses(record, window)) await deleteIfThere(parts, tenant, window)
@@ -101,7 +101,7 @@ async function isComplete({ store }: LibraryParts, { tenant, name }: LibraryReco
   return [...(await store.listLibraryParts(tenant, name)).values()].every(Boolean)
 }
 
-/** Does nothing if the library changed meanwhile. */
+/** Does nothing if the library has changed since. */
 async function giveUp(
   { store, now, log }: LibraryParts,
   library: LibraryRecord,
@@ -147,7 +147,7 @@ async function dropStale(parts: LibraryParts, { signal }: BuildTask, library: Li
   if (stale.length > 0) await sleep(retryMs, undefined, { signal }).catch(() => {})
 }
 
-/** False: not now, because the window is still being frozen. */
+/** Returns false if the window is still being frozen, so that it cannot be deleted now. */
 async function deleteIfThere({ deletions }: LibraryParts, tenant: string, window: string): Promise<boolean> {
   try {
     await deletions.deleteWindow(tenant, window, 'asked', 'cwm')

@@ -37,7 +37,7 @@ export function asDeleted(before: LibraryRecord, at: number): LibraryRecord {
   return { ...rest, revision: before.revision + 1, changedAt: at, stale: [...allWindowsOf(before)], deleted: true }
 }
 
-/** Whether a window belongs to what the library is, or is becoming. */
+/** Whether a window belongs to the library's manifest or its build. */
 export function uses({ manifest, build }: LibraryRecord, window: string): boolean {
   return windowsOf(manifest).has(window) || windowsOf(build?.manifest).has(window)
 }

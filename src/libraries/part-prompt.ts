@@ -30,8 +30,8 @@ export function textOfPart({ messages: [first] }: Prompt, title: string): string
 }
 
 /**
- * The same for the same content. Names are logged, so the digest has a key: without it, nobody can learn from a name whether a library has a
- * text that they know.
+ * The same content has the same name. The digest is keyed because names are logged: a name must not reveal whether a library contains a known
+ * text.
  */
 export function partName(library: string, { model, messages }: Prompt, key: Uint8Array): string {
   const digest = createHmac('sha256', key)

@@ -23,12 +23,12 @@ export interface LibraryParts extends OperationLogs {
   readonly policyOf: (tenant: string) => TenantPolicy
   readonly log: Logger
   readonly now: Now
-  /** Of the digests in the names of windows. */
+  /** Key of the digests in window names. */
   readonly nameKey: Uint8Array
   /** The upstream's own key, for builds that go on without the client that started them. */
   readonly apiKey: () => string | undefined
-  /** Before a failed window is frozen again, milliseconds; three times as long before each further attempt. */
+  /** Delay before a failed window is frozen again, milliseconds; it triples with each further attempt. */
   readonly retryMs: number
-  /** How long a window that is being frozen already is waited for, milliseconds. */
+  /** How long to wait for a window that is already being frozen, milliseconds. */
   readonly settleMs: number
 }

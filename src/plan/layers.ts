@@ -72,7 +72,7 @@ function fromTypes(listed: readonly unknown[], field: string): readonly LayerKin
   })
 }
 
-/** Without a list: what the model's own defaults say about its sliding window. */
+/** For models without a list: derived from the defaults for their sliding window. */
 function fromWindow(config: JsonObject, count: number): readonly LayerKind[] {
   const slides = typeof config.sliding_window === 'number' && config.use_sliding_window !== false
   const type = typeof config.model_type === 'string' ? config.model_type : ''

@@ -1,4 +1,4 @@
-// What cwm itself was measured to need. Each number names the page that has the measurement.
+// Measured needs of cwm itself. Each number cites the page with its measurement.
 
 /** Bytes in the store: docs/operating.md, "How large the store is" (`npm run bench:sizes`). */
 export interface StoreSizes {
@@ -24,5 +24,5 @@ export const TEXT_BYTES_PER_TOKEN = 4
  */
 export const turnCpu = { fixedMicros: 295, microsPerKilobyte: 12.5, microsPerEvent: 12.4 } as const
 
-/** A proxy whose core is busier than this answers late. */
+/** Planned share of a core per proxy: beyond it, answers are delayed. */
 export const CORE_SHARE = 0.5

@@ -63,11 +63,11 @@ export interface Plan {
     readonly windowsSeconds: number
     readonly breakEvenBandwidth: number
   } | null
-  /** What the numbers rest on, as sentences. */
+  /** The assumptions behind the numbers, as sentences. */
   readonly assumptions: readonly string[]
 }
 
-/** Links that people have: an NVMe drive, 10 and 100 gigabit Ethernet without losses. */
+/** Typical links: an NVMe drive, 10 and 100 gigabit Ethernet without losses. */
 const TYPICAL_BANDWIDTHS = [7e9, 1.25e9, 12.5e9]
 
 /** Bytes per token of a model on `tp` GPUs. Throws `INVALID_FIELD` if its heads cannot be divided among them. */

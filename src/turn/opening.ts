@@ -1,5 +1,5 @@
-// What a session begins with before its first user message: system prompts and tools. Sessions of one tenant often begin alike, and compute
-// it once each, because they share no KV.
+// The opening of a session, before its first user message: system prompts and tools. Sessions of one tenant often have the same opening. Each
+// computes it again, because they share no KV.
 
 import { hash } from 'node:crypto'
 import { isPresent, type JsonObject } from '../base/json.ts'
@@ -13,7 +13,7 @@ export interface Opening {
   readonly share: number
 }
 
-/** Bytes of a body. Hashing the opening of a larger one would hold up all other requests for more than some milliseconds. */
+/** Bytes of a body. Hashing a larger opening would block all other requests for more than a few milliseconds. */
 const MAX_BODY_BYTES = 1_048_576
 
 /** Undefined if there is none, or the body is too large. Its cost grows with the opening, so call it for first turns only. */
