@@ -30,8 +30,8 @@ export function textOfPart({ messages: [first] }: Prompt, title: string): string
 }
 
 /**
- * The same content has the same name. The digest is keyed because names are logged: a name must not reveal whether a library contains a known
- * text.
+ * The same content has the same name. The digest is keyed because names are logged: a name must not reveal whether a library contains a
+ * known text.
  */
 export function partName(library: string, { model, messages }: Prompt, key: Uint8Array): string {
   const digest = createHmac('sha256', key)

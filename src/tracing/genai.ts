@@ -1,5 +1,5 @@
-// The name and attributes of a request's span, by OpenTelemetry's semantic conventions: those for HTTP, which are stable, and those for GenAI, which are in
-// development, so names may still change (repository semantic-conventions-genai, page client-inference, read at commit 024a4f9).
+// The name and attributes of a request's span, by OpenTelemetry's semantic conventions: those for HTTP, which are stable, and those for GenAI,
+// which are in development, so names may still change (repository semantic-conventions-genai, page client-inference, read at commit 024a4f9).
 
 import type { Attributes } from '@opentelemetry/api'
 import type { TracedOutcome } from '../base/request-trace.ts'

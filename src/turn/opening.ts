@@ -1,5 +1,5 @@
-// The opening of a session, before its first user message: system prompts and tools. Sessions of one tenant often have the same opening. Each
-// computes it again, because they share no KV.
+// The opening of a session, before its first user message: system prompts and tools. Sessions of one tenant often have the same opening.
+// Each computes it again, because they share no KV.
 
 import { hash } from 'node:crypto'
 import { isPresent, type JsonObject } from '../base/json.ts'
