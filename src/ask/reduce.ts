@@ -26,7 +26,7 @@ export interface Reduced {
 
 /**
  * Reduces answers in their order. No answer, or a single one without a conversation, needs no call. Throws what the engine throws,
- * `CONTEXT_LENGTH_EXCEEDED` if not even two answers fit, and `CLIENT_GONE`. Its KV is deleted in any case.
+ * `CONTEXT_LENGTH_EXCEEDED` if two answers, or the conversation's system text, do not fit, and `CLIENT_GONE`. Its KV is deleted in any case.
  */
 export async function reduceAnswers(
   parts: ReduceParts,
@@ -185,7 +185,11 @@ class Reducing {
       this.#note('the oldest turns of the conversation exceed the context limit, so they were left out')
       turns = turns.slice(Math.ceil(turns.length / 2))
     }
-    return systems
+    const fits =
+      systems.length === 0 || (await this.#calls.fits(synthesisPrompt(this.#model, this.#asked, [], systems)))
+    if (fits) return systems
+    const message = `system text and question exceed the context limit of ${this.#model}, which writes the reply; shorten them`
+    throw new CwmError('CONTEXT_LENGTH_EXCEEDED', message, { param: 'messages' })
   }
 
   #note(text: string): void {

@@ -297,6 +297,14 @@ it('takes a library by its tag, whose name has a colon', async () => {
   expect(got.status).toBe(200)
 })
 
+it('names the system text that does not fit into the context of the model', async () => {
+  const got = await post({ messages: [{ role: 'system', content: 'word '.repeat(9_000) }, ...messages] })
+
+  expect(got.status).toBe(400)
+  expect(errorOf(got)).toMatchObject({ code: 'context_length_exceeded', param: 'messages' })
+  expect(errorOf(got).message).toMatch(/^system text and question exceed the context limit/)
+})
+
 it('counts the answers of windows toward the memory of their sender', async () => {
   await stack.restart({ max_observed_bytes_in_all: 1_024 })
 
