@@ -211,8 +211,11 @@ function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError
 }
 
 function carriesContent(method: string, path: string): boolean {
-  return method === 'PUT' || (method === 'POST' && (path === '/cwm/v1/windows/import' || path.startsWith('/cwm/a/')))
+  return method === 'PUT' || (method === 'POST' && contentPaths.test(path))
 }
+
+/** Messages, or a question that may quote a document. */
+const contentPaths = /^\/cwm\/(?:a\/.*|v1\/windows\/import|v1\/(?:windows\/[^/]+\/)?ask)$/
 
 /** Browsers let any page send simple requests. So requests from other origins are rejected, and requests that change something must be JSON. */
 function checkRequest(c: Context<Bindings>): void {

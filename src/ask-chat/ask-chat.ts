@@ -37,11 +37,17 @@ const TENANT_HEADER = 'x-cwm-tenant'
 export function createAskChat(parts: AskChatParts): Hono<Bindings> {
   const app = new Hono<Bindings>()
 
-  app.get(`${BASE}/v1/models`, async (c) => {
-    const tag = tagOf(c)
+  const cardOf = async (c: Ctx, tag: string) => {
     const { createdAt } = await newestOf(parts, c, tag)
-    const model = { id: modelOf(tag), object: 'model', created: Math.floor(createdAt / 1_000), owned_by: 'cwm' }
-    return c.json({ object: 'list', data: [model] })
+    return { id: modelOf(tag), object: 'model', created: Math.floor(createdAt / 1_000), owned_by: 'cwm' }
+  }
+
+  app.get(`${BASE}/v1/models`, async (c) => c.json({ object: 'list', data: [await cardOf(c, tagOf(c))] }))
+
+  app.get(`${BASE}/v1/models/:model`, async (c) => {
+    const tag = tagOf(c)
+    checkModel(c.req.param('model'), tag)
+    return c.json(await cardOf(c, tag))
   })
 
   app.post(`${BASE}/v1/chat/completions`, async (c) => {

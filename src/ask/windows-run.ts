@@ -1,5 +1,6 @@
 // Asks the windows of one question, a number of them at once. Each one has its own slot, answer, and error.
 
+import { setMaxListeners } from 'node:events'
 import type { Admission } from '../admission/admission.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Passage, PassageIndex } from '../passages/passage-index.ts'
@@ -7,6 +8,7 @@ import type { AskOptions, AskParts, WindowAnswer, WindowAsker } from './ask-wind
 import { runInSlot } from './branch-slot.ts'
 import type { AnsweredWindow, AskEvent, FailedWindow, ManyOptions, ManyQuestion } from './many-question.ts'
 import { isNotFound, withNotFound } from './not-found.ts'
+import { MAX_PARALLEL } from './parallel.ts'
 import { estimateTokens, type TokenBudget } from './token-budget.ts'
 import type { Target } from './which-windows.ts'
 
@@ -22,6 +24,8 @@ export interface RunLimits {
   readonly budget: TokenBudget | undefined
 }
 
+/** Of the signal: each of the windows that are asked at once adds a few, until it is done. */
+const MAX_LISTENERS = 4 * MAX_PARALLEL
 /** Of a window's answer, besides its texts. */
 const HELD_BYTES = 2_048
 
@@ -42,6 +46,7 @@ export class WindowsRun {
     this.#options = options
     this.#limits = limits
     this.#signal = AbortSignal.any([options.signal, limits.deadline])
+    setMaxListeners(MAX_LISTENERS, this.#signal)
   }
 
   /** Reports each window as it is done. Returns them in their order; without those that a client did not wait for. */

@@ -291,9 +291,14 @@ it('takes a library by its tag, whose name has a colon', async () => {
   await documentWindow(stack.url, 'part', { tags: ['library:books'] })
 
   const listed = jsonOf<{ data: object[] }>(await ask(stack.url, '/cwm/a/library:books/v1/models'))
+  // As the SDKs encode it.
+  const retrieved = await ask(stack.url, '/cwm/a/library:books/v1/models/ask%3Alibrary%3Abooks')
+  const unknown = await ask(stack.url, '/cwm/a/library:books/v1/models/gpt-4')
   const got = await post({ messages }, { tag: 'library:books' })
 
   expect(listed.data).toMatchObject([{ id: 'ask:library:books' }])
+  expect(jsonOf(retrieved)).toEqual(listed.data[0])
+  expect([unknown.status, errorOf(unknown).param]).toEqual([400, 'model'])
   expect(got.status).toBe(200)
 })
 

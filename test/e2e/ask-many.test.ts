@@ -59,6 +59,21 @@ describe('which windows', () => {
     expect(failed).toMatchObject([{ window: 'nothing', error: { code: 'window_not_found' } }])
   })
 
+  it('a thousand names, however long, many at once, without a warning about listeners', async () => {
+    const absent = Array.from({ length: 999 }, (_, i) => `${'n'.repeat(120)}-${i}`)
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+
+    const body = { question, windows: { names: ['ada', ...absent] }, parallel: 64 }
+    const { answers, failed } = await askedMany(stack.url, body)
+
+    process.off('warning', onWarning)
+    expect(answers.map(({ window }) => window)).toEqual(['ada'])
+    expect(failed.map(({ window }) => window)).toEqual(absent)
+    expect(warnings).toEqual([])
+  })
+
   it('nothing that matches is an error that names the conditions', async () => {
     const got = await call(stack.url, 'POST', '/ask', { question, windows: { tag: 'nobody' } })
 
