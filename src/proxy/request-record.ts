@@ -9,6 +9,7 @@ import type { RequestScope } from '../base/request-scope.ts'
 import type { RequestTracer, TracedOutcome } from '../base/request-trace.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { UsageSink } from '../base/usage-sink.ts'
+import { rulesOf } from '../dialects/index.ts'
 
 export interface RequestRecord {
   readonly requestId: string
@@ -115,7 +116,7 @@ function addToLedger({ ledger }: RequestRecordParts, entry: RequestRecord, left:
 
 /** By the names of the GenAI conventions. Every turn of messages is a chat to them. */
 function operationOf({ dialect, route }: RequestRecord): string | undefined {
-  if (dialect !== undefined) return dialect === 'completions' ? 'text_completion' : 'chat'
+  if (dialect !== undefined) return rulesOf(dialect).messagesField === undefined ? 'text_completion' : 'chat'
   return route === '/v1/embeddings' ? 'embeddings' : undefined
 }
 

@@ -103,7 +103,7 @@ describe('a window larger than its salt may hold', () => {
 
     expect(window.state).toBe('failed')
     expect(window.reason).toMatch(
-      /^window large has \d+ tokens, 0\.01 GiB of KV, .* kv_quota_gb is 0\.005, which is 655 tokens of this model\. Freeze fewer messages, or raise kv_quota_gb$/,
+      /^window large has \d+ tokens, 0\.01 GiB of KV, .* kv_quota_gb is 0\.005, which holds 655 tokens of this model\. Freeze fewer messages, or raise kv_quota_gb$/,
     )
     expect(small.sim.requests.all('engine').filter(({ path }) => path === '/v1/completions')).toEqual([])
   })
