@@ -194,7 +194,11 @@ describe('pins', () => {
 it('makes no call for a sequence shorter than one chunk', async () => {
   const short = sequence({ tokenIds: Array.from({ length: 255 }, () => 7) })
 
-  expect(await client().lookup(short)).toEqual({ counts: { total: 0, l1: 0, l2: 0, backends: {} }, chunks: [] })
+  expect(await client().lookup(short)).toEqual({
+    chunkBytes: null,
+    counts: { total: 0, l1: 0, l2: 0, backends: {} },
+    chunks: [],
+  })
   expect(await client().pin(short)).toEqual({ requested: 0, affected: 0 })
   expect(await client().unpin(short)).toEqual({ requested: 0, affected: 0 })
   expect(await client().prefetch(short, { deadlineMs: 1 })).toEqual({ status: 'noop', foundKeys: 0, totalKeys: 0 })
