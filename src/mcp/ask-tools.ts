@@ -37,15 +37,17 @@ export const askTools: readonly Tool[] = [
       tag: z.string().optional().describe('Instead of names: all windows with this tag'),
       select: z.int().min(1).optional().describe('Ask only the n windows whose text fits best'),
       reduce: z.enum(['synthesize', 'best', 'none']).optional().describe('none: each answer'),
+      max_tokens: z.int().min(1).optional(),
     }),
     annotations: readOnly,
-    run: async ({ question, window_names: names, tag, select, reduce = 'synthesize' }, call) => {
+    run: async ({ question, window_names: names, tag, select, reduce = 'synthesize', max_tokens }, call) => {
       if ((names === undefined) === (tag === undefined)) throw new ToolError('give either window_names or tag')
       const body: ManyAskBody = {
         question,
         windows: names === undefined ? { tag } : { names },
         ...(select === undefined ? {} : { select: { text: select } }),
         reduce,
+        ...(max_tokens === undefined ? {} : { max_tokens }),
         stream: false,
       }
       const what = names === undefined ? `windows with the tag ${tag}` : `${names.length} windows`

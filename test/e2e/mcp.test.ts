@@ -110,11 +110,13 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
       window_names: [first, 'absent'],
       reduce: 'none',
     })
-    const tagged = await agent.use('windows_ask', { question, tag, reduce: 'none' })
+    const tagged = await agent.use('windows_ask', { question, tag, reduce: 'none', max_tokens: 7 })
+    const sent = stack.sim.requests.all('engine').findLast(({ path }) => path === '/v1/chat/completions')
 
     expect(named.answers.map(({ window }) => window)).toEqual([first])
     expect(named.failed).toMatchObject([{ window: 'absent', error: expect.stringContaining('there is no window') }])
     expect(named.receipt).toMatchObject({ windows: 2, restored_tokens: expect.any(Number) })
+    expect(JSON.parse(String(sent?.body))).toMatchObject({ max_completion_tokens: 7 })
     expect(tagged).toMatchObject({ answers: [{ window: `asked-${transport}` }], receipt: { windows: 1 } })
     for (const content of ['Lomvi', 'Lomvi too', 'Both say Lomvi']) stack.sim.script({ content })
     const reduced = await agent.use('windows_ask', { question, window_names: [first, `asked-${transport}`] })

@@ -165,7 +165,8 @@ export function describeAskedWindows(windows: AskedWindows, proxy: () => Cwm, ho
 
     const asked = await agent.use<{ answers: { window: string }[]; receipt: { windows: number; not_found: number } }>(
       'windows_ask',
-      { question: ANY, window_names: names, reduce: 'none' },
+      // Without a bound, this model goes on for minutes, and the client waits for one.
+      { question: ANY, window_names: names, reduce: 'none', max_tokens: MAX_TOKENS },
     )
 
     await agent.close()
