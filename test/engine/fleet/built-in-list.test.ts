@@ -10,8 +10,8 @@ import { awaitShared, countShared } from './support/l2.ts'
 import { answers, engineB, killServer, running, served, startPair } from './support/pair.ts'
 
 const SESSIONS = 40
-/** Long enough that a kill finds it in the middle. */
-const LONG_ANSWER = { max_tokens: 400, ignore_eos: true }
+/** Long enough that all six are seen at once, however much later one begins, and that a kill finds them in the middle. */
+const LONG_ANSWER = { max_tokens: 1_500, ignore_eos: true }
 
 const hasPair = await answers(`${engineB.url}/health`)
 if (!hasPair) console.log('test/engine/fleet: skipped; start two engines: PAIR=1 npm run engine:up')
