@@ -11,7 +11,7 @@ import { answers, engineB, killServer, running, served, startPair } from './supp
 
 const SESSIONS = 40
 /** Long enough that all six are seen at once, however much later one begins, and that a kill finds them in the middle. */
-const LONG_ANSWER = { max_tokens: 1_500, ignore_eos: true }
+const LONG_ANSWER = { max_tokens: 1_000, ignore_eos: true }
 
 const hasPair = await answers(`${engineB.url}/health`)
 if (!hasPair) console.log('test/engine/fleet: skipped; start two engines: PAIR=1 npm run engine:up')
