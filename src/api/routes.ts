@@ -130,7 +130,7 @@ export const importWindow = createRoute({
 export const deleteWindow = createRoute({
   method: 'delete',
   path: '/cwm/v1/windows/{name}',
-  summary: 'Delete a window and the KV that only it holds, with a receipt; sessions that stand on it go on',
+  summary: 'Delete a window and the KV that only it holds, and return a receipt; sessions based on it continue',
   request: { params: windowName, query: deleteWindowQuery },
   responses: { 200: json(deletionSchema, 'What was proved; `state` is `open` while something is left'), ...failures },
 })
@@ -138,7 +138,7 @@ export const deleteWindow = createRoute({
 export const endSession = createRoute({
   method: 'delete',
   path: '/cwm/v1/sessions/{id}',
-  summary: 'End a session and delete the KV that only it holds, with a receipt',
+  summary: 'End a session, delete the KV that only it holds, and return a receipt',
   request: { params: sessionId },
   responses: { 200: json(deletionSchema, 'What was proved; `state` is `open` while something is left'), ...failures },
 })

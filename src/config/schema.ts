@@ -50,7 +50,7 @@ const shape = {
   engine_slow_start_ms: ms
     .default(30_000)
     .describe(
-      'How long an engine that is new, or back after it was down, receives fewer new sessions, milliseconds. Its weight rises from a tenth to all of it. 0: its full weight at once',
+      'How long an engine that is new, or back after it was down, receives fewer new sessions, milliseconds. Its weight rises from a tenth to the full weight. 0 gives it the full weight at once',
     ),
   upstream_api_key: text()
     .optional()
@@ -60,7 +60,7 @@ const shape = {
   affinity: affinity
     .default('none')
     .describe(
-      'Sends a key for each session to the router in front of the engines, in the header that this router reads: vllm-router, llm-d, dynamo, aibrix, or header:NAME for any other router that hashes a header. none sends no key (docs/fleet.md)',
+      'Router in front of the engines. cwm sends it a key for each session, in the header that the router reads: vllm-router, llm-d, dynamo, aibrix, or header:NAME for any other router that hashes a header. none sends no key (docs/fleet.md)',
     ),
   affinity_key: oneOf(affinityKeys)
     .default('lineage')
@@ -127,7 +127,7 @@ const shape = {
   isolation: bounds.isolation
     .default('session')
     .describe(
-      "How far KV is shared within a tenant: session (not at all), user (among a user's sessions; requests without a user as with session), or tenant",
+      "How far KV is shared within a tenant: session (not shared), user (among a user's sessions; a request without a user shares with nobody), or tenant (among all of its sessions)",
     ),
   max_in_flight: count
     .default(512)
@@ -140,7 +140,7 @@ const shape = {
   queue_ms: ms
     .default(30_000)
     .describe(
-      'How long a request over one of these limits waits before it is rejected (429), milliseconds; 0 rejects it at once',
+      'How long a request over max_in_flight or max_in_flight_per_tenant waits before it is rejected (429), milliseconds; 0 rejects it at once',
     ),
   max_queued: count
     .default(1024)
@@ -190,11 +190,15 @@ const shape = {
     ),
   freeze_at: bounds.freeze_at
     .default(0.75)
-    .describe('Share of the limit at which a session is frozen automatically, after the answer; 0 disables this'),
+    .describe(
+      'Share of the context limit at which a session is frozen automatically, after the answer; 0 disables this',
+    ),
   freeze_cooldown_ms: ms
     .default(60_000)
     .describe('Minimum time between two automatic freezes of a session, milliseconds'),
-  rollover_to: bounds.rollover_to.default(0.5).describe('Share of the limit to which a rollover cuts the prompt'),
+  rollover_to: bounds.rollover_to
+    .default(0.5)
+    .describe('Share of the context limit to which a rollover cuts the prompt'),
   keep_first: bounds.keep_first
     .default(0)
     .describe(
@@ -222,7 +226,7 @@ const shape = {
   kv_epoch: countOrNone
     .default(0)
     .describe(
-      "Increase it when dtype or weights change under the same model path, because LMCache's keys do not include them",
+      "Number in every salt. Increase it when dtype or weights change under the same model path, because LMCache's keys do not include them. All windows are then cold",
     ),
   preserve_host: flag.default(false).describe("Forward the client's Host header instead of the upstream's own host"),
   allowed_hosts: names
@@ -232,7 +236,7 @@ const shape = {
     ),
   allowed_fields: bounds.allowed_fields
     .default([])
-    .describe('Fields and headers that bypass the gateway but that tenants may set anyway'),
+    .describe('Fields and headers that tenants may send although they bypass the gateway'),
   routes: routes.default({}).describe('Paths to forward in addition to those of vLLM'),
   unsalted_paths: unsalted
     .default([])
@@ -243,7 +247,7 @@ const shape = {
   max_body_bytes_in_all: bytes
     .optional()
     .describe(
-      'Maximum bytes of all request bodies held at once, decompressed; beyond that, requests are rejected (429). A tenant may hold at most as much as is then left free, unless its body is the only one',
+      'Maximum bytes of all request bodies held at once, decompressed; beyond that, requests are rejected (429). A tenant may hold no more than what is still free, unless its body is the only one',
     ),
   max_unpacked_ratio: count
     .default(200)
@@ -286,7 +290,7 @@ const shape = {
   max_observed_bytes_in_all: bytes
     .optional()
     .describe(
-      'Maximum bytes of all answers in memory at once: held, observed, or waiting for their clients. A tenant may hold at most as much as is then left free; beyond that, its answers pass unread, and those of REST are rejected (429)',
+      'Maximum bytes of all answers in memory at once: held, observed, or waiting for their clients. A tenant may hold no more than what is still free; beyond that, its answers pass unread, and those of REST are rejected (429)',
     ),
   retain: oneOf(['memory', 'disk', 'off'])
     .default('memory')
@@ -302,21 +306,21 @@ const shape = {
   passage_index_bytes: bytesOrNone
     .optional()
     .describe(
-      'Memory for the index of window texts that `select` searches, bytes. A window takes about twice its text. Tenants share it fairly; 0 switches it off',
+      'Memory for the index of window texts that `select` searches, bytes. A window takes about twice its text. Tenants share it fairly; 0 disables the index',
     ),
   tracking_bytes: cacheBytes
     .optional()
     .describe(
-      'Memory for sessions and the histories by which they are recognized, bytes. The store has all of them; a session takes about 1,000 bytes',
+      'Memory for sessions and the histories by which they are recognized, bytes. The store keeps all of them; a session takes about 1,000 bytes',
     ),
   boundary_ttl_ms: ms
     .default(7 * DAY_MS)
     .describe(
-      'How long a history is recognized after its last turn, milliseconds. After that, its unnamed session is ended. 0 recognizes none, and ends none',
+      'How long a history is recognized after its last turn, milliseconds. Then cwm ends its unnamed session. 0 recognizes no history, and ends no unnamed session',
     ),
   session_ttl_ms: ms
     .default(30 * DAY_MS)
-    .describe('How long after its last turn a named or thawed session is ended, milliseconds; 0 for never'),
+    .describe('How long after its last turn cwm ends a named or thawed session, milliseconds; 0 for never'),
   response_ttl_ms: ms
     .default(DAY_MS)
     .describe('How long the id of a stored response leads to its session, milliseconds'),
@@ -344,7 +348,7 @@ const shape = {
   headers_timeout_ms: ms
     .default(1_800_000)
     .describe(
-      "Time until the upstream's answer starts, milliseconds; 0 for no limit. It is long because a prefill can be",
+      "Time until the upstream's answer starts, milliseconds; 0 for no limit. The default is long because a prefill can take minutes",
     ),
   heartbeat_ms: ms
     .default(0)
@@ -381,7 +385,7 @@ const shape = {
   keep_awake_ms: ms
     .default(1_200_000)
     .describe(
-      "How often cwm sends each engine a small request, so that its LMCache server does not forget it while idle, milliseconds; 0: never. Only with LMCache. Keep it below a third of the server's `--worker-registration-grace-seconds` (an hour)",
+      "How often cwm sends each engine a small request, so that its LMCache server does not forget it while idle, milliseconds; 0 for never. Only with LMCache. Keep it below a third of the server's `--worker-registration-grace-seconds` (an hour)",
     ),
   verify_deadline_ms: ms
     .default(10_000)
@@ -390,7 +394,7 @@ const shape = {
   drain_delay_ms: ms
     .default(0)
     .describe(
-      'On shutdown, how long cwm still accepts connections while /cwm/readyz answers 503, so that load balancers turn away first, milliseconds',
+      'On shutdown, how long cwm still accepts connections while /cwm/readyz answers 503, so that load balancers first stop sending requests, milliseconds',
     ),
   drain_ms: ms
     .default(30_000)

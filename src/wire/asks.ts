@@ -14,7 +14,7 @@ export const askBody = z.strictObject({
     .int()
     .min(1)
     .optional()
-    .describe('Most tokens of the answer, reasoning included. Default: 1024, or what the context limit leaves'),
+    .describe('Maximum tokens of the answer, including reasoning. Default: 1024, or what the context limit leaves'),
   temperature: z.number().min(0).max(2).optional().describe("Default: the engine's"),
   stream: z
     .boolean()
@@ -31,7 +31,7 @@ export const askReceiptSchema = z
     finish_reason: z
       .string()
       .nullable()
-      .describe("The engine's word; `length` or its like means that the answer is cut"),
+      .describe("The engine's own value; `length` or similar means that the answer is cut off"),
     drift: z
       .boolean()
       .nullable()

@@ -10,9 +10,9 @@ export const deletionSchema = z
     kind: z
       .enum(['window', 'session', 'sessions', 'requests'])
       .describe(
-        '`sessions`: idle ones after their first turn, deleted together; `requests`: what requests without a session (embeddings, scores) leave in LMCache, deleted within two hours',
+        '`sessions`: sessions that stayed idle after their first turn, deleted together; `requests`: KV that requests without a session (embeddings, scores) left in LMCache, deleted within two hours',
       ),
-    name: z.string().describe("The window's name, the session's id, or how many sessions or requests at most"),
+    name: z.string().describe("The window's name, the session's id, or the maximum number of sessions or requests"),
     state: z.enum(['open', 'done']).describe('`open`: retried in the background'),
     at: time,
     deleted_chunks: count,
@@ -22,13 +22,13 @@ export const deletionSchema = z
     held_by: standingSessions
       .nullable()
       .describe(
-        'Of a window: the sessions that stand on it. They keep its text, and the delete stays open, until the last of them ends or thaws another window. Null if there are none',
+        'Of a window: the sessions based on it. They keep its text, and the delete stays open, until the last of them ends or thaws another window. Null if there are none',
       ),
     unpinned: z.boolean().nullable().describe('Whether its pin was released; null if it held none'),
     lineage_retired: z
       .boolean()
       .describe(
-        'Whether nothing holds its KV space any more, so that its salt is never used again; of `sessions`, of all',
+        'Whether nothing holds its KV space any more, so that its salt is never used again. For `sessions`: of all of them',
       ),
     engine: z
       .literal('until_evicted')
@@ -43,7 +43,7 @@ export const deleteWindowQuery = z.object({
     .enum(['keep', 'end'])
     .default('keep')
     .describe(
-      '`end`: the sessions that stand on it end with it. `keep`: they go on, and its text stays until the last of them leaves',
+      '`end`: the sessions based on it end with it. `keep`: they continue, and its text stays until the last of them leaves',
     ),
 })
 

@@ -10,7 +10,9 @@ export const healthSchema = z
     store: z.object({ kind: z.string(), ok: z.boolean() }),
     upstream: z
       .object({ ok: z.boolean(), error: z.string().optional(), breaker: breakerState })
-      .describe('With several engines: `ok` if any of them answers, and the breaker that lets most through'),
+      .describe(
+        'With several engines: `ok` if any of them answers, and the state of the breaker that lets the most requests through',
+      ),
     engines: z
       .array(
         z.object({
@@ -59,7 +61,7 @@ export const readinessSchema = z
           .describe(
             'Whether the last turn or probe was answered; false if its connection failed; null (`unknown`) if nothing was sent yet',
           ),
-        state: z.enum(['answered', 'failed', 'unknown']).describe('The same, in a word'),
+        state: z.enum(['answered', 'failed', 'unknown']).describe('The same, as a word'),
         breaker: breakerState,
       })
       .describe('With several engines: the best state. cwm is ready while at least one is not down'),

@@ -30,7 +30,7 @@ export const libraryBody = z.strictObject({
     .min(256)
     .optional()
     .describe(
-      "Most tokens of a window. Default: the library's current number; for a new library 4096, or less if the context limit needs room for question and answer",
+      "Maximum tokens of a window. Default: the library's current number; for a new library 4096, or less if the context limit needs room for question and answer",
     ),
   tags: labelsSchema.shape.tags.describe('Tags of the windows, in addition to `library:NAME`'),
 })
@@ -80,7 +80,7 @@ export const librarySchema = z
     parts: z
       .array(z.object({ window: z.string(), title: z.string().nullable(), tokens: count }))
       .optional()
-      .describe('The windows in the order of the texts. Only where one library is shown'),
+      .describe('The windows in the order of the texts. Only in the answer about a single library'),
   })
   .meta({ id: 'Library' })
 

@@ -40,14 +40,14 @@ export const manyAskBody = z.strictObject({
     .describe(
       "Windows asked at once; at most as many as the tenant may have requests in flight. Default: as many as fit into the engine's cache beside chats",
     ),
-  max_tokens: z.int().min(1).optional().describe("Most tokens of each window's answer, and of the reduction"),
+  max_tokens: z.int().min(1).optional().describe("Maximum tokens of each window's answer, and of the reduction"),
   temperature: z.number().min(0).max(2).optional().describe("Default: the engine's"),
   budget_tokens: z
     .int()
     .min(1)
     .optional()
     .describe(
-      'Most tokens to compute, estimated before each window is asked. Windows that exceed it fail with `ask_budget_used_up`',
+      'Maximum tokens to compute, estimated before each window is asked. Windows that exceed it fail with `ask_budget_used_up`',
     ),
   reduce: z
     .enum(['none', 'best', 'synthesize'])
@@ -102,7 +102,9 @@ export const manyReceiptSchema = z
     parallel: count,
     restored_tokens: count.nullable().describe('Sum over the answered windows; null if an engine does not report it'),
     computed_tokens: count.nullable(),
-    prompt_tokens: count.nullable().describe('Tokens of all prompts: what had to be computed without KV'),
+    prompt_tokens: count
+      .nullable()
+      .describe('Tokens of all prompts, which the engine would have to compute without KV'),
     completion_tokens: count.nullable(),
     budget: z
       .object({

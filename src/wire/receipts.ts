@@ -58,7 +58,7 @@ export const thawReceiptSchema = z
       .describe('The `cached_tokens` of the warm call; null if the engine does not report it'),
     recomputed_tokens: count.nullable(),
     tiers_before: tiersSchema,
-    drift: z.boolean().describe('Whether template or tokenizer now give other token ids than at the freeze'),
+    drift: z.boolean().describe('Whether template or tokenizer now produce other token ids than at the freeze'),
     ms: stepMs,
     at: time,
     ...remarks,

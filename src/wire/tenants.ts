@@ -11,7 +11,7 @@ export const tenantSchema = z
       sessions: count,
       windows: count,
       window_bytes: count.describe(
-        'Messages and token ids of all its windows, and of deleted ones that sessions still stand on',
+        'Messages and token ids of all its windows, and of deleted ones that sessions are still based on',
       ),
       pinned_tokens: count,
     }),
@@ -49,8 +49,8 @@ export const nearLimitBody = z.strictObject({
 
 export const nearLimitSchema = z
   .object({
-    freeze_at: share.describe('Share of the limit at which a session is frozen automatically; 0 for never'),
-    overflow: z.enum(overflowPolicies).describe('What happens to a turn that does not fit'),
+    freeze_at: share.describe('Share of the context limit at which a session is frozen automatically; 0 for never'),
+    overflow: z.enum(overflowPolicies).describe('What happens to a turn that does not fit the context'),
     chosen: z
       .object({ freeze_at: share.optional(), overflow: z.enum(overflowPolicies).optional() })
       .describe("The tenant's own overrides; all other values are the operator's"),

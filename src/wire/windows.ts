@@ -26,7 +26,7 @@ export const windowSchema = z
     pin: z
       .enum(['none', 'pinning', 'pinned', 'released'])
       .optional()
-      .describe('`released`: its time was over or another pin needed the room; a thaw pins it again'),
+      .describe('`released`: it expired, or another pin needed the space; a thaw pins it again'),
     pin_until: time.optional(),
     bytes: z.number().int().optional().describe('Size of its messages and token ids in the store'),
     thawed_at: time.optional(),
@@ -40,7 +40,9 @@ export const windowSchema = z
     receipt: freezeReceiptSchema.optional(),
     base_of: standingSessions
       .optional()
-      .describe('The sessions that stand on it: those it was thawed into. Only where one window is shown'),
+      .describe(
+        'The sessions based on it, which are those it was thawed into. Only in the answer about a single window',
+      ),
   })
   .meta({ id: 'Window' })
 
@@ -105,7 +107,7 @@ export const thawBody = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Whether to thaw into a session that has turns of its own; its next turn then starts from this window. Without this, such a session is answered 409',
+      'Whether to thaw into a session that has turns of its own; its next turn then starts from this window. Otherwise, the answer for such a session is 409',
     ),
 })
 
@@ -140,7 +142,7 @@ export const importSchema = z.object({
   drift: z
     .boolean()
     .nullable()
-    .describe('Whether template or tokenizer here give other token ids than in the file; null if unknown'),
+    .describe('Whether template or tokenizer here produce other token ids than those in the file; null if unknown'),
 })
 
 export type WindowJson = z.infer<typeof windowSchema>

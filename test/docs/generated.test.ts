@@ -26,10 +26,11 @@ function settingsPage(): string {
   return [
     '# Configuration',
     '',
-    'Generated from `src/config/schema.ts` by `npm run docs`. Flags override variables, and variables override the file (`--config FILE`, YAML).',
-    'All errors are reported together at startup. An unknown name in the file is an error, an unknown `CWM_…` variable a warning. `config/cwm.example.yaml` is a starting point.',
+    'Every setting of cwm, for the person who runs it. Start from `config/cwm.example.yaml`. This page is generated from `src/config/schema.ts` by `npm run docs`.',
     '',
-    'A change needs a **reload** ([operating.md](operating.md#reloading-the-settings)), or a **restart**.',
+    '- Flags override environment variables, and variables override the settings file (`--config FILE`, YAML).',
+    '- cwm checks all settings at startup and reports every error together. An unknown name in the file is an error; an unknown `CWM_…` variable is a warning.',
+    '- The column *change* says what a new value needs: a **reload** ([operating.md](operating.md#reloading-the-settings)) or a **restart**.',
     '',
     '| setting | flag | variable | default | values | change | what it is |',
     '|---|---|---|---|---|---|---|',
@@ -48,10 +49,15 @@ function memorySection(): string[] {
   return [
     '## Memory',
     '',
-    "By default these settings are a share of the container's memory limit (cgroup v1 or v2), or of the machine's memory without one. An explicit value overrides the share.",
-    "Settings in the heap also depend on Node's heap limit (`--max-old-space-size`): if twice that limit is less than the memory, they are a share of that.",
-    'Shares are rounded down to whole MiB, at least 1. If only one of `max_body_bytes` and `max_body_bytes_in_all` is set, the default of the other follows it, so that the largest body fits.',
-    '`cwm serve` reports the limits it found and the values in force when it starts (`memory`). The values below are MiB.',
+    'The defaults of these settings are shares of memory. An explicit value overrides the share.',
+    '',
+    "- *Memory* is the container's limit (cgroup v1 or v2), or the machine's memory if there is no limit.",
+    "- Settings in the heap also depend on Node's heap limit (`--max-old-space-size`). If twice that limit is less than the memory, they are a share of that instead.",
+    '- Shares are rounded down to whole MiB, at least 1.',
+    '- If you set only one of `max_body_bytes` and `max_body_bytes_in_all`, the default of the other follows it, so that the largest body fits.',
+    '- When `cwm serve` starts, it reports the limits it found and the values in force (`memory`).',
+    '',
+    'The values below are MiB.',
     '',
     '| setting | default | 512 MiB | 2 GiB | at most | where | what it bounds |',
     '|---|---|--:|--:|--:|---|---|',
@@ -61,7 +67,11 @@ function memorySection(): string[] {
       return `| \`${name}\` | 1/${divisor} | ${values} | ${inHeap ? 'heap' : 'outside'} | ${describeSetting(name)} |`
     }),
     '',
-    'All budgets together are less than a third of a 512 MiB container. The rest is for the process itself (about 100 MiB), for parsed bodies (during its turn, a body needs its size again as strings, or twice that with characters beyond Latin-1), and for uncollected garbage.',
+    'All budgets together are less than a third of a 512 MiB container. The rest is for:',
+    '',
+    '- the process itself, about 100 MiB',
+    '- parsed bodies: during its turn, a body needs its size again as strings, or twice that with characters beyond Latin-1',
+    '- uncollected garbage',
     '',
   ]
 }
@@ -103,10 +113,12 @@ function errorsPage(): string {
   return [
     '# Errors',
     '',
-    "Generated from `src/base/errors.ts` by `npm run docs`. Before an answer starts, an error is a JSON body in the dialect of the path: OpenAI's",
-    '`{"error": {"message", "type", "param", "code"}}`, or on `/v1/messages` Anthropic\'s `{"type": "error", "error": {"type", "message", "code"}, "request_id"}`,',
-    'whose message starts with the field. `param` names the field, header or path. Within a stream, an error is an event, and the connection is',
-    "broken after it, so a truncated answer never looks complete. The engine's own errors pass unchanged.",
+    'Every error code of cwm, what it means, and what to do: for people who write clients, and for operators. This page is generated from `src/base/errors.ts` by `npm run docs`.',
+    '',
+    '- Before an answer starts, an error is a JSON body in the format of the path. OpenAI\'s is `{"error": {"message", "type", "param", "code"}}`. On `/v1/messages` it is Anthropic\'s `{"type": "error", "error": {"type", "message", "code"}, "request_id"}`, whose message starts with the field.',
+    '- `param` names the field, header, or path.',
+    '- Within a stream, an error is an event. cwm then breaks the connection, so that a truncated answer never looks complete.',
+    "- cwm forwards the engine's own errors unchanged.",
     '',
     '| code | status | type | what it means, and what to do |',
     '|---|---|---|---|',
@@ -117,26 +129,30 @@ function errorsPage(): string {
 
 /** What a reader needs to know of each kind of path, in the order of the page. */
 const kinds: readonly (readonly [PathKind, string, string])[] = [
-  ['session', 'Turns', 'A turn of a conversation. Its JSON body gets the salt of its session.'],
+  ['session', 'Turns', 'Turns of a conversation. cwm puts the salt of the session into the JSON body.'],
   [
     'salted',
     'Requests without a session',
-    'Each request gets a salt of its own, or that of its user or tenant under a wider [isolation](isolation.md). It begins no session.',
+    'These requests start no session. Each gets a salt of its own, or that of its user or tenant under a wider [isolation](isolation.md).',
   ],
-  ['guarded', 'Rendering', 'The JSON body is checked like that of a turn. No KV is computed, so it gets no salt.'],
-  ['stored', 'Stored responses', 'Forwarded for the tenant of that response only.'],
-  ['plain', 'Everything else that any client may use', 'Forwarded as it is. No KV is computed.'],
+  [
+    'guarded',
+    'Rendering',
+    'cwm checks the JSON body like that of a turn. The engine computes no KV, so the body gets no salt.',
+  ],
+  ['stored', 'Stored responses', 'Forwarded only for the tenant that owns the response.'],
+  ['plain', 'Everything else that any client may use', 'Forwarded unchanged. The engine computes no KV.'],
   [
     'unsalted',
     'Rejected, because nothing isolates their KV',
-    'These paths compute KV, and take no `cache_salt`. They answer 403 `unsalted_path` unless the operator lists them in the setting `unsalted_paths`. Then their KV is shared by all tenants. Bodies are checked like those of turns: models, steering fields, media ids.',
+    'The engine computes KV on these paths but accepts no `cache_salt`. cwm answers 403 `unsalted_path` unless the operator lists the path in the setting `unsalted_paths`. All tenants then share the KV of that path. cwm checks their bodies like those of turns: models, steering fields, media ids.',
   ],
   [
     'operator',
     "The engine's administration",
-    "Forwarded with the operator's key (setting `operator_key`), and 401 with any other or none. The engine gets `upstream_api_key`, never the operator's key.",
+    "Forwarded only with the operator's key (setting `operator_key`); any other key, or none, gets 401. The engine receives `upstream_api_key`, never the operator's key.",
   ],
-  ['never', 'Never forwarded', 'Unknown to clients: 404.'],
+  ['never', 'Never forwarded', 'Clients get 404.'],
 ]
 
 function pathsPage(): string {
@@ -153,8 +169,10 @@ function pathsPage(): string {
   return [
     "# Paths of the engine's API",
     '',
-    'Generated from `src/engines/api-paths.ts` by `npm run docs`: every path of vLLM 0.32, and what cwm does with it. `test/recorded/vllm-openapi.json` has the documents that it is held against;',
-    '`npm run engine:record-openapi` records them again. `cwm doctor` lists what your engine has beyond this table. The setting `routes` adds paths.',
+    'Every path of vLLM 0.32, and what cwm does with it. This page is for client developers who miss a path, and for operators. It is generated from `src/engines/api-paths.ts` by `npm run docs`.',
+    '',
+    '- The setting `routes` adds paths. `cwm doctor` lists the paths of your engine that this table does not have.',
+    '- A test compares the table with the documents in `test/recorded/vllm-openapi.json`. `npm run engine:record-openapi` records them again.',
     '',
     ...sections,
   ].join('\n')
@@ -191,7 +209,9 @@ function restPage({ version, operations, shapes }: RestModel): string {
   return [
     '# REST',
     '',
-    `Generated from \`/cwm/openapi.json\` of cwm ${version} by \`npm run docs\`; every cwm shows it at \`/cwm/ui/rest\`. [http-api.md](http-api.md) explains how the calls work together. ${common}.`,
+    `Every call of cwm's REST API, with its fields and answers, for people who write clients. [http-api.md](http-api.md) explains how the calls work together. This page is generated from \`/cwm/openapi.json\` of cwm ${version} by \`npm run docs\`; every cwm also shows it at \`/cwm/ui/rest\`.`,
+    '',
+    `${common}.`,
     '',
     ...operations.flatMap(({ method, path, summary, description, parameters, body, answers }) => [
       `## ${method} ${path}`,
