@@ -36,7 +36,10 @@ export interface RedisOptions {
   readonly sealer?: Sealer
   /** Prefix of all keys. Default `cwm`. */
   readonly prefix?: string
-  /** Timeout of a call to Redis, milliseconds. Default 500; contents may take twenty times as long. */
+  /**
+   * Timeout of a call to Redis, milliseconds; contents may take ten times as long. Default 1,000: a turn without its store starts cold, and
+   * on a busy machine waiting is cheaper than the prefill.
+   */
   readonly commandTimeoutMs?: number
   /** See {@link Store.maxStalenessMs}. Default 1,000. */
   readonly maxStalenessMs?: number
@@ -53,7 +56,7 @@ const restMs = 1000
  * reached.
  */
 export async function openRedisStore(options: RedisOptions): Promise<Store> {
-  const { url, log, sealer, prefix = 'cwm', commandTimeoutMs: timeoutMs = 500, maxStalenessMs = 1000 } = options
+  const { url, log, sealer, prefix = 'cwm', commandTimeoutMs: timeoutMs = 1_000, maxStalenessMs = 1000 } = options
   const address = parseRedisUrl(url)
   const link = await RedisLink.open({ address, timeoutMs, restMs, log })
   const opened: { close(): void }[] = [link]
@@ -61,7 +64,7 @@ export async function openRedisStore(options: RedisOptions): Promise<Store> {
     const findings = await inspectRedis(link, address.cluster)
     for (const warning of findings.warnings) log.warn({ redis: findings.version }, warning)
     throwFaults(findings)
-    const contents = await RedisLink.open({ address, timeoutMs: timeoutMs * 20, restMs })
+    const contents = await RedisLink.open({ address, timeoutMs: timeoutMs * 10, restMs })
     opened.push(contents)
     const rows = new RedisRows({ prefix, sealer, link, contents })
     await checkSchema(rows)
