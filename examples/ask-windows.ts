@@ -1,4 +1,4 @@
-// Many windows answer one question, through the openai SDK: a base URL that ends in the windows' tag is a model that has read them all.
+// Many windows answer one question, through the openai SDK. The base URL with their tag serves a model that has read all of them.
 
 import OpenAI from 'openai'
 
@@ -9,7 +9,7 @@ const {
 } = process.env
 const ferries: Readonly<Record<string, string>> = { oslo: 'seven', bergen: 'nine', tromso: 'eleven' }
 
-// Once: each text becomes a window with the same tag. A window that exists with the same text is kept.
+// Once: each text becomes a window with the same tag. An existing window with the same text is kept.
 for (const [town, hour] of Object.entries(ferries)) {
   const document = `The ferry from ${town} leaves at ${hour} in the morning, and the crossing is calm. `.repeat(110)
   const made = await fetch(`${cwm}/cwm/v1/windows/ferry-${town}`, {
@@ -20,7 +20,7 @@ for (const [town, hour] of Object.entries(ferries)) {
   if (!made.ok) throw new Error(await made.text())
 }
 
-// From then on: one question goes to all of them, and the reply is made of their answers.
+// Afterwards: each question goes to all of them, and the reply combines their answers.
 const client = new OpenAI({ baseURL: `${cwm}/cwm/a/ferries/v1`, apiKey })
 const stream = await client.chat.completions.create({
   model: 'ask:ferries',

@@ -1,4 +1,4 @@
-# Many windows answer one question, through the openai SDK: a base URL that ends in the windows' tag is a model that has read them all.
+# Many windows answer one question, through the openai SDK. The base URL with their tag serves a model that has read all of them.
 
 import json
 import os
@@ -11,7 +11,7 @@ model = os.environ.get("MODEL", "tiny")
 key = os.environ.get("CWM_API_KEY", "whatever the engine wants")
 ferries = {"oslo": "seven", "bergen": "nine", "tromso": "eleven"}
 
-# Once: each text becomes a window with the same tag. A window that exists with the same text is kept.
+# Once: each text becomes a window with the same tag. An existing window with the same text is kept.
 for town, hour in ferries.items():
     text = f"The ferry from {town} leaves at {hour} in the morning, and the crossing is calm. " * 110
     body = json.dumps({"model": model, "document": text, "tags": ["ferries"]}).encode()
@@ -20,7 +20,7 @@ for town, hour in ferries.items():
         urllib.request.Request(f"{cwm}/cwm/v1/windows/ferry-{town}", body, headers, method="PUT")
     ).read()
 
-# From then on: one question goes to all of them, and the reply is made of their answers.
+# Afterwards: each question goes to all of them, and the reply combines their answers.
 client = OpenAI(base_url=f"{cwm}/cwm/a/ferries/v1", api_key=key)
 stream = client.chat.completions.create(
     model="ask:ferries",

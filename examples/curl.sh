@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of it with curl and jq: a turn that is frozen, its receipt, a session that goes on from it, and a delete with its receipt.
+# With curl and jq: freezes a turn and shows the receipt, continues in another session, then deletes everything with receipts.
 set -euo pipefail
 
 cwm=${CWM_URL:-http://127.0.0.1:8787}
@@ -17,7 +17,7 @@ chat 'What does clause 7 say?' -H 'x-cwm-session: curl-2' -H 'x-cwm-window: curl
 curl -sS --fail-with-body "$cwm/cwm/v1/sessions/curl-2" -H "$auth" |
   jq -r '"\(.thaw.restored_tokens) of \(.usage.prompt_tokens) tokens did not have to be computed"'
 
-# What only they held goes from every tier; the last receipt counts it.
+# KV that nothing else uses is deleted from every tier. The last receipt counts it.
 for thing in sessions/curl sessions/curl-2 windows/curl; do
   curl -sS --fail-with-body -X DELETE "$cwm/cwm/v1/$thing" -H "$auth" | jq -c '{name, deleted_chunks, residual_chunks, kept_for}'
 done

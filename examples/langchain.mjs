@@ -1,4 +1,4 @@
-// LangChain: the session is in the base URL, for what can set nothing else; the freeze is asked for by REST afterwards.
+// LangChain: the base URL names the session, for clients that cannot set headers. REST then freezes it.
 
 import { HumanMessage } from '@langchain/core/messages'
 import { ChatOpenAI } from '@langchain/openai'
@@ -9,7 +9,7 @@ const {
   CWM_API_KEY: apiKey = 'whatever the engine wants',
 } = process.env
 const chatAt = (baseURL) => new ChatOpenAI({ model, apiKey, maxTokens: 16, configuration: { baseURL } })
-// A name is taken once: each run makes its own.
+// A window name can be used only once, so each run creates its own.
 const name = `langchain-${Date.now()}`
 const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)
 
@@ -23,7 +23,7 @@ const frozen = await fetch(`${CWM_URL}/cwm/v1/windows`, {
 const { state, receipt } = await frozen.json()
 console.log(`${state}: ${receipt.restorable_tokens} of ${receipt.tokens} tokens can be restored`)
 
-// A base URL with a window in it begins a session behind that window.
+// A base URL with a window starts a session from that window.
 const answer = await chatAt(`${CWM_URL}/cwm/w/${name}/v1`).invoke([new HumanMessage('What does clause 7 say?')])
 const { input_tokens: prompt, input_token_details: details } = answer.usage_metadata
 console.log(answer.text)

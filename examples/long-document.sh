@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A long document is loaded once, without a chat, and asked by several people: each sends a question only.
+# Loads a long document once, without a chat. Several readers then ask about it, and each sends only a question.
 set -euo pipefail
 
 cwm=${CWM_URL:-http://127.0.0.1:8787}

@@ -1,4 +1,4 @@
-// A chat through the openai SDK: one context is frozen under a name, and another session goes on from it, sending only its question.
+// A chat through the openai SDK: freezes one context under a name. Another session continues from it and sends only its question.
 
 import OpenAI from 'openai'
 
@@ -8,17 +8,17 @@ const {
   CWM_API_KEY: apiKey = 'whatever the engine wants',
 } = process.env
 const client = new OpenAI({ baseURL: `${CWM_URL}/v1`, apiKey })
-// A name is taken once: each run makes its own.
+// A window name can be used only once, so each run creates its own.
 const name = `openai-node-${Date.now()}`
 const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)
 
-// Today: the model reads the contract. When the answer is out, the context is frozen.
+// Today: the model reads the contract. cwm freezes the context after the answer.
 await client.chat.completions.create(
   { model, max_tokens: 16, messages: [{ role: 'user', content: `${contract}\nSum this up.` }] },
   { headers: { 'x-cwm-session': name, 'x-cwm-freeze': name } },
 )
 
-// Tomorrow: a new session stands behind the window. The first request waits until the freeze is done.
+// Tomorrow: a new session starts from the window. The first request waits until the freeze is done.
 const { data, response } = await client.chat.completions
   .create(
     { model, max_tokens: 16, messages: [{ role: 'user', content: 'What does clause 7 say?' }] },

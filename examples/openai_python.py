@@ -1,4 +1,4 @@
-# A chat through the openai SDK: one context is frozen under a name, and another session goes on from it, sending only its question.
+# A chat through the openai SDK: freezes one context under a name. Another session continues from it and sends only its question.
 
 import os
 import time
@@ -10,11 +10,11 @@ client = OpenAI(
     base_url=os.environ.get("CWM_URL", "http://127.0.0.1:8787") + "/v1",
     api_key=os.environ.get("CWM_API_KEY", "whatever the engine wants"),
 )
-# A name is taken once: each run makes its own.
+# A window name can be used only once, so each run creates its own.
 name = f"openai-python-{time.time_ns()}"
 contract = "Clause 7: either party may end this contract with thirty days of notice. " * 60
 
-# Today: the model reads the contract. When the answer is out, the context is frozen.
+# Today: the model reads the contract. cwm freezes the context after the answer.
 client.chat.completions.create(
     model=model,
     max_tokens=16,
@@ -22,7 +22,7 @@ client.chat.completions.create(
     extra_headers={"x-cwm-session": name, "x-cwm-freeze": name},
 )
 
-# Tomorrow: a new session stands behind the window. The first request waits until the freeze is done.
+# Tomorrow: a new session starts from the window. The first request waits until the freeze is done.
 raw = client.chat.completions.with_raw_response.create(
     model=model,
     max_tokens=16,

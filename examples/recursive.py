@@ -1,5 +1,5 @@
-# A recursive loop with the standard library only: a model that has read nothing asks windows that have (llm_query), goes on with their
-# answers, and asks again, until it answers itself. The idea is that of Recursive Language Models (arXiv 2512.24601).
+# A recursive loop with the standard library only. A model that has not read the texts asks windows that have (llm_query), and asks
+# again based on their answers, until it can answer the question. The idea is from Recursive Language Models (arXiv 2512.24601).
 
 import json
 import os
@@ -24,7 +24,7 @@ def call(method, path, body):
 
 
 def llm_query(window, question):
-    """Asks one window. Its text is not computed again, and nothing is added to it."""
+    """Asks one window: loads its KV instead of computing it, and adds nothing to the window."""
     global restored, prompts
     body = {"question": question, "instructions": "Answer in one sentence.", "max_tokens": 32}
     answer = call("POST", f"/cwm/v1/windows/{window}/ask", body)
@@ -54,7 +54,7 @@ for _ in range(ROUNDS):
     if "ANSWER:" in reply:
         break
     asked = [pair for pair in re.findall(r"^ASK (\S+): (.+)$", reply, re.MULTILINE) if pair[0] in windows]
-    # A model that is too small to follow the rules has every text asked.
+    # If the model is too small to follow the rules, ask every text.
     asked = asked or [(window, question) for window in windows]
     found = [f"{window}: {llm_query(window, sub)}" for window, sub in asked]
     messages += [{"role": "assistant", "content": reply}, {"role": "user", "content": "\n".join(found)}]

@@ -1,5 +1,5 @@
-// Two customers with a key each: the same prompt is computed for each apart, and neither sees the other's names.
-// cwm runs with a list of tenants (docs/tenants.md); `cwm key` makes the keys.
+// Two customers with one key each: the same prompt is computed for each of them, and neither sees the other's names.
+// cwm needs a list of tenants (docs/tenants.md); `cwm key` creates the keys.
 
 import OpenAI from 'openai'
 

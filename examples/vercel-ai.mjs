@@ -1,4 +1,4 @@
-// Vercel's AI SDK, streaming: the session and the window are headers of the call.
+// Vercel's AI SDK, streaming: headers of each call name the session and the window.
 
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { generateText, streamText } from 'ai'
@@ -9,7 +9,7 @@ const {
   CWM_API_KEY: apiKey = 'whatever the engine wants',
 } = process.env
 const cwm = createOpenAICompatible({ name: 'cwm', baseURL: `${CWM_URL}/v1`, apiKey, includeUsage: true })
-// A name is taken once: each run makes its own.
+// A window name can be used only once, so each run creates its own.
 const name = `vercel-ai-${Date.now()}`
 const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)
 
