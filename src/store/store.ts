@@ -14,6 +14,7 @@ import type { NearLimitOverrides } from '../base/tenants.ts'
 import type { EngineMethods } from './engine-methods.ts'
 import type { LedgerMethods } from './ledger-methods.ts'
 import type { LibraryMethods } from './library-methods.ts'
+import type { RateMethods } from './rate-methods.ts'
 import type {
   BoundaryHit,
   DeletionChange,
@@ -39,7 +40,7 @@ import type {
  * Every method rejects with code `STORE_UNAVAILABLE` if the store cannot be reached or written. Ids are only unique within a tenant, so
  * every read takes the tenant.
  */
-export interface Store extends EngineMethods, LedgerMethods, LibraryMethods {
+export interface Store extends EngineMethods, LedgerMethods, LibraryMethods, RateMethods {
   /** For the log and `/cwm/v1/health`, e.g. `sqlite`. */
   readonly kind: string
   /**

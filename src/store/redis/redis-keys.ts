@@ -24,7 +24,8 @@
 // Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
 // (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. Older versions of cwm do not maintain it, so
 // each use updates it first. Also `{live}` (the running proxies), `{work:…}` (leases), `{use:…}` (who uses a window), `{logins:OWNER}` (ended logins by expiry), `{placements}` (`k:KEY`:
-// an engine; `of:ENGINE`: its keys by expiry), `{engines}` (those that drain, by when that began), `{ledger}` (tenants by their last addition).
+// an engine; `of:ENGINE`: its keys by expiry), `{engines}` (those that drain, by when that began), `{ledger}` (tenants by their last addition), `{rate:OWNER}`
+// (hashes that live for a minute: what a tenant, or one of its keys, used within it).
 
 import { DAY_MS, HOUR_MS, type LedgerUnit } from '../ledger-methods.ts'
 
@@ -266,6 +267,10 @@ export class SharedKeys {
   }
   get ledgerTenants() {
     return `${this.#prefix}:{ledger}:tenants`
+  }
+  /** What an account used within a minute. All accounts of an owner are in one slot. */
+  rate(owner: string, account: string) {
+    return `${this.#prefix}:{rate:${encodeURIComponent(owner)}}:${encodeURIComponent(account)}`
   }
   get eventIds() {
     return `${this.#prefix}:{events}:ids`

@@ -18,6 +18,7 @@ import { librariesIn } from './redis-libraries.ts'
 import { lineagesIn } from './redis-lineages.ts'
 import { RedisLink } from './redis-link.ts'
 import { loginsIn } from './redis-logins.ts'
+import { ratesIn } from './redis-rates.ts'
 import { resealIn } from './redis-reseal.ts'
 import { retainedIn } from './redis-retained.ts'
 import { RedisRows } from './redis-rows.ts'
@@ -108,6 +109,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges, { maxPlacements }: Re
     ...enginesIn(rows, changes, maxPlacements),
     ...librariesIn(rows),
     ...ledgerIn(rows),
+    ...ratesIn(rows),
     ...leasesIn(rows),
     ...resealIn(rows, async (sealer) => {
       await rows.link.call('SET', rows.shared.meta(sealCheckKey), sealCheck(sealer))

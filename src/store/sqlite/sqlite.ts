@@ -14,6 +14,7 @@ import { ledgerIn } from './sqlite-ledger.ts'
 import { librariesIn } from './sqlite-libraries.ts'
 import { lineagesIn } from './sqlite-lineages.ts'
 import { loginsIn } from './sqlite-logins.ts'
+import { ratesIn } from './sqlite-rates.ts'
 import { resealIn } from './sqlite-reseal.ts'
 import { retainedIn } from './sqlite-retained.ts'
 import { textAt } from './sqlite-rows.ts'
@@ -93,6 +94,7 @@ function storeIn(core: SqliteCore, options: SqliteOptions): Store {
     ...loginsIn(core),
     ...enginesIn(core, options.maxPlacements),
     ...ledgerIn(core),
+    ...ratesIn(core.now),
     ...librariesIn(core),
     ...retainedIn(core),
     ...resealIn(core, putCheck),

@@ -13,6 +13,7 @@ import { describeClosing, describeMeta, describeUses } from './lifecycle.ts'
 import { describeLineages } from './lineages.ts'
 import { describeLogins } from './logins.ts'
 import { describePaging } from './paging.ts'
+import { describeRates } from './rates.ts'
 import { describeRetained } from './retained.ts'
 import { contractSealer, describeSealing, describeTurningSealingOn } from './sealing.ts'
 import { describeSessions } from './sessions.ts'
@@ -65,6 +66,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeRetained,
     describeLibraries,
     describeLedger,
+    describeRates,
     describeClosing,
     describeTurningSealingOn,
   ])
