@@ -3,9 +3,9 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { deleteWindowQuery, deletionSchema, erasureSchema } from '../wire/deletions.ts'
 import { errorSchema } from '../wire/error.ts'
-import { pageOf, pageQuery } from '../wire/lists.ts'
+import { countedPageOf, pageOf, pageQuery } from '../wire/lists.ts'
 import { prefetchReceiptSchema, thawReceiptSchema } from '../wire/receipts.ts'
-import { matchBody, matchSchema, sessionSchema } from '../wire/sessions.ts'
+import { matchBody, matchSchema, sessionListQuery, sessionSchema } from '../wire/sessions.ts'
 import {
   changeWindowBody,
   cloneBody,
@@ -52,7 +52,7 @@ export const listWindows = createRoute({
   path: '/cwm/v1/windows',
   summary: 'List windows, newest first by default',
   request: { query: windowListQuery },
-  responses: { 200: json(pageOf(windowSchema), 'A page of windows'), ...failures },
+  responses: { 200: json(countedPageOf(windowSchema), 'A page of windows'), ...failures },
 })
 
 export const showWindow = createRoute({
@@ -169,9 +169,9 @@ export const showDeletion = createRoute({
 export const listSessions = createRoute({
   method: 'get',
   path: '/cwm/v1/sessions',
-  summary: 'List sessions, most recent turn first',
-  request: { query: pageQuery },
-  responses: { 200: json(pageOf(sessionSchema), 'A page of sessions'), ...failures },
+  summary: 'List sessions, most recent turn first by default',
+  request: { query: sessionListQuery },
+  responses: { 200: json(countedPageOf(sessionSchema), 'A page of sessions'), ...failures },
 })
 
 export const matchSession = createRoute({

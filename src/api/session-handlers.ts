@@ -10,15 +10,17 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { Libraries } from '../libraries/libraries.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
+import { listSessions, type SessionQuery } from '../sessions/session-list.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Store } from '../store/store.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { Deletions } from '../windows/deletions.ts'
 import { eraseTenant } from '../windows/erase-tenant.ts'
+import type { SessionListQuery } from '../wire/sessions.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { freezableTurn } from './last-turn.ts'
 import * as routes from './routes.ts'
-import { deletionToWire, erasureToWire, pageToWire, sessionToWire } from './to-wire.ts'
+import { countedPageToWire, deletionToWire, erasureToWire, pageToWire, sessionToWire } from './to-wire.ts'
 import { requireSession } from './window-handlers.ts'
 
 export interface SessionHandlerParts {
@@ -43,10 +45,14 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
   const { sessions, retained, deletions } = parts
 
   app.openapi(routes.listSessions, async (c) => {
-    const { limit, cursor } = c.req.valid('query')
-    const page = await sessions.list(callerOf(c).tenant, cursor === undefined ? { limit } : { limit, cursor })
-    const data = page.items.map((record) => sessionToWire(record))
-    return c.json(pageToWire(data, page.nextCursor), 200)
+    const page = await listSessions(parts.store, callerOf(c).tenant, queryFromWire(c.req.valid('query')))
+    const { items, total, examined } = page
+    const data = items.map((record) => sessionToWire(record))
+    const counts = {
+      ...(total === undefined ? {} : { total }),
+      ...(examined === undefined ? {} : { isMinimum: true, examined }),
+    }
+    return c.json(countedPageToWire(data, page, counts), 200)
   })
 
   app.openapi(routes.matchSession, (c) => {
@@ -94,4 +100,16 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
     parts.timeline.forget(tenant)
     return c.json(erasureToWire(erasure), 200)
   })
+}
+
+function queryFromWire({ search, base_window, cursor, model, state, count, ...query }: SessionListQuery): SessionQuery {
+  return {
+    ...query,
+    count: count === 'true',
+    ...(cursor === undefined ? {} : { cursor }),
+    ...(search === undefined ? {} : { text: search }),
+    ...(model === undefined ? {} : { model }),
+    ...(state === undefined ? {} : { state }),
+    ...(base_window === undefined ? {} : { baseWindow: base_window }),
+  }
 }

@@ -13,6 +13,7 @@ import type {
   Usage,
 } from '../base/records.ts'
 import { cutTag } from '../limits/rollover.ts'
+import type { Page } from '../store/store-values.ts'
 import type { Erasure } from '../windows/erase-tenant.ts'
 import type { WindowView } from '../windows/windows.ts'
 import type { DeletionJson, ErasureJson } from '../wire/deletions.ts'
@@ -191,4 +192,19 @@ export function erasureToWire(erasure: Erasure): ErasureJson {
 /** A page of a list. */
 export function pageToWire<T>(data: T[], nextCursor: string | undefined): { data: T[]; next_cursor?: string } {
   return nextCursor === undefined ? { data } : { data, next_cursor: nextCursor }
+}
+
+/** A page of a list that is read in both directions, with its counts if `total` is given. */
+export function countedPageToWire<T>(
+  data: T[],
+  { nextCursor, previousCursor, before = 0 }: Pick<Page<unknown>, 'nextCursor' | 'previousCursor' | 'before'>,
+  counts: { readonly total?: number; readonly isMinimum?: boolean; readonly examined?: number } = {},
+) {
+  const { total, isMinimum = false, examined } = counts
+  return {
+    ...pageToWire(data, nextCursor),
+    ...(previousCursor === undefined ? {} : { previous_cursor: previousCursor }),
+    ...(total === undefined ? {} : { first: data.length === 0 ? 0 : before + 1, total, total_is_minimum: isMinimum }),
+    ...(examined === undefined ? {} : { examined }),
+  }
 }

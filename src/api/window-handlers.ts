@@ -21,7 +21,7 @@ import { readContent } from './content.ts'
 import type { AnswerHolds } from './hold-answers.ts'
 import { freezableTurn } from './last-turn.ts'
 import * as routes from './routes.ts'
-import { deletionToWire, pageToWire, standingToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
+import { countedPageToWire, deletionToWire, standingToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
 
 /** How much longer a window's file is than what is stored of it: ids are base64 there. */
 const EXPORT_RATIO = 1.5
@@ -41,8 +41,14 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   const { windows, freezeSlots, deletions, sessions, retained } = parts
 
   app.openapi(routes.listWindows, async (c) => {
-    const page = await windows.list(callerOf(c).tenant, queryFromWire(c.req.valid('query')))
-    return c.json(pageToWire(page.items.map(windowToWire), page.nextCursor), 200)
+    const { tenant } = callerOf(c)
+    const { count, ...wanted } = c.req.valid('query')
+    const query = queryFromWire(wanted)
+    const [page, counted] = await Promise.all([
+      windows.list(tenant, query),
+      count === 'true' ? windows.count(tenant, query) : {},
+    ])
+    return c.json(countedPageToWire(page.items.map(windowToWire), page, counted), 200)
   })
 
   app.openapi(routes.showWindow, async (c) => {
@@ -210,9 +216,22 @@ function labelsFromWire({ tags, note }: LabelsJson): Labels {
   return { ...(tags === undefined ? {} : { tags }), ...(note === undefined ? {} : { note }) }
 }
 
-function queryFromWire(query: WindowListQuery): WindowQuery {
-  const { limit, cursor, tag, model, state, session_id, parent, search, created_from, created_before, sort, order } =
-    query
+function queryFromWire(query: Omit<WindowListQuery, 'count'>): WindowQuery {
+  const {
+    limit,
+    cursor,
+    tag,
+    model,
+    state,
+    pin,
+    session_id,
+    parent,
+    search,
+    created_from,
+    created_before,
+    sort,
+    order,
+  } = query
   return {
     limit,
     sort,
@@ -221,6 +240,7 @@ function queryFromWire(query: WindowListQuery): WindowQuery {
     ...(tag === undefined ? {} : { tags: tag }),
     ...(model === undefined ? {} : { model }),
     ...(state === undefined ? {} : { state }),
+    ...(pin === undefined ? {} : { pin }),
     ...(session_id === undefined ? {} : { sessionId: session_id }),
     ...(parent === undefined ? {} : { parent }),
     ...(search === undefined ? {} : { text: search }),

@@ -9,7 +9,7 @@ import { mergeFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
 import { type Chain, type ReplyBoundary, windowScopedDigest } from '../identity/chain.ts'
 import type { Store } from '../store/store.ts'
-import type { Page, PageRequest, SaveOutcome } from '../store/store-values.ts'
+import type { SaveOutcome } from '../store/store-values.ts'
 import { Histories } from './histories.ts'
 import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
@@ -171,10 +171,6 @@ export class SessionTracker {
     const owner = await this.#options.store.findResponse(tenant, responseId, this.#options.now())
     const session = owner === undefined ? undefined : await this.find(tenant, owner.sessionId)
     return session && { session, engineId: owner?.engine }
-  }
-
-  list(tenant: string, page: PageRequest): Promise<Page<SessionRecord>> {
-    return this.#options.store.listSessions(tenant, page)
   }
 
   /** Keeps a session in memory while it has a turn in flight. Each call needs a matching `release`. */

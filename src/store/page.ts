@@ -36,6 +36,63 @@ export function positionIn<At extends 'number' | 'string', Tie extends 'number' 
   return position as unknown as Position<ScalarOf<At>, ScalarOf<Tie>>
 }
 
+/** Where a page of a list that can be read in both directions begins or ends. */
+export interface Place<At extends Scalar = Scalar, Tie extends Scalar = Scalar> {
+  /** Absent: the start of the list. */
+  readonly position: Position<At, Tie> | undefined
+  /** The page ends before the position, instead of starting after it. Its rows are then read in the opposite order. */
+  readonly isBackward: boolean
+  /** Items before the position when the cursor was made. */
+  readonly before: number
+}
+
+/** The place in `page.cursor` of a list that can be read in both directions. Parameters and errors as `positionIn`. */
+export function placeIn<At extends 'number' | 'string', Tie extends 'number' | 'string'>(
+  list: string,
+  page: PageRequest,
+  at: At,
+  tie: Tie,
+): Place<ScalarOf<At>, ScalarOf<Tie>> {
+  if (page.cursor === undefined) return { position: undefined, isBackward: false, before: 0 }
+  const value = parseJson(Buffer.from(page.cursor, 'base64url').toString('utf8'))
+  // Older versions write three.
+  if (!Array.isArray(value) || (value.length !== 3 && value.length !== 5)) throw badCursor()
+  const [tag, first, second, direction = 'after', before = 0] = value as readonly unknown[]
+  if (tag !== list || !isScalar(first, at) || !isScalar(second, tie)) throw badCursor()
+  if ((direction !== 'before' && direction !== 'after') || !isScalar(before, 'number')) throw badCursor()
+  const position = [first, second] as unknown as Position<ScalarOf<At>, ScalarOf<Tie>>
+  return { position, isBackward: direction === 'before', before: Math.max(0, Number(before)) }
+}
+
+/**
+ * Builds the page at a place from up to `limit + 1` rows, nearest to the place first. The additional row shows that there are more in that
+ * direction. In the other direction there are more if the place is not the start.
+ */
+export function toPageAt<R, T>(
+  list: string,
+  place: Place,
+  rows: readonly R[],
+  limit: number,
+  item: (row: R) => T,
+  position: (row: R) => Position,
+): Page<T> {
+  const near = rows.slice(0, limit)
+  const shown = place.isBackward ? near.reverse() : near
+  const [first, last] = [shown[0], shown.at(-1)]
+  const [hasMore, hasOther] = [rows.length > limit, place.position !== undefined]
+  const [hasPrevious, hasNext] = place.isBackward ? [hasMore, hasOther] : [hasOther, hasMore]
+  const before = place.isBackward ? Math.max(0, place.before - shown.length) : place.before
+  if (first === undefined || last === undefined) return { items: [], before: 0 }
+  const cursor = (row: R, direction: string, count: number) =>
+    Buffer.from(JSON.stringify([list, ...position(row), direction, count])).toString('base64url')
+  return {
+    items: shown.map(item),
+    before: hasPrevious ? before : 0,
+    ...(hasPrevious ? { previousCursor: cursor(first, 'before', before) } : {}),
+    ...(hasNext ? { nextCursor: cursor(last, 'after', before + shown.length) } : {}),
+  }
+}
+
 type ScalarOf<Kind extends 'number' | 'string'> = Kind extends 'number' ? number : string
 
 /** Builds the page from up to `limit + 1` rows. The additional row shows that there is a next page. */
@@ -57,8 +114,12 @@ export function toPage<R, T>(
 export function windowList(query: WindowQuery): string {
   const { limit: _limit, cursor: _cursor, tags = [], sort = 'created', order = 'desc', ...filters } = query
   const conditions = Object.entries(filters).filter(([, value]) => value !== undefined)
-  const text = JSON.stringify([sort, order, [...new Set(tags)].sort(), conditions.sort()])
-  return `windows:${createHash('sha256').update(text).digest('base64url').slice(0, 12)}`
+  return queryList('windows', [sort, order, [...new Set(tags)].sort(), conditions.sort()])
+}
+
+/** The `list` of any query, from the parts that determine which items it has in which order. */
+export function queryList(of: string, parts: readonly unknown[]): string {
+  return `${of}:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 12)}`
 }
 
 function isScalar(value: unknown, kind: 'number' | 'string'): boolean {

@@ -8,6 +8,10 @@ export interface Page<T> {
   readonly items: readonly T[]
   /** Pass as `cursor` for the next page; absent on the last one. */
   readonly nextCursor?: string
+  /** Pass as `cursor` for the page before; absent on the first one. Only lists of sessions and windows have it, and `before`. */
+  readonly previousCursor?: string
+  /** Items before this page. Inserts and deletes since the first page was read are not counted. */
+  readonly before?: number
 }
 
 export interface PageRequest {
@@ -35,6 +39,9 @@ export interface WindowQuery extends PageRequest {
   /** Default `desc`. A cursor is only valid for the query that it came from. */
   readonly order?: 'asc' | 'desc'
 }
+
+/** Which windows, in any order. */
+export type WindowConditions = Omit<WindowQuery, keyof PageRequest | 'sort' | 'order'>
 
 /** What a boundary leads to: one session, or several with the same text. */
 export type BoundaryHit = { readonly sessionId: string } | 'ambiguous'

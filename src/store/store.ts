@@ -32,6 +32,7 @@ import type {
   TenantsPage,
   TurnTrace,
   WindowChange,
+  WindowConditions,
   WindowLimits,
   WindowQuery,
 } from './store-values.ts'
@@ -64,7 +65,7 @@ export interface Store extends EngineMethods, LedgerMethods, LibraryMethods, Rat
    */
   getOrCreateSession(fresh: SessionRecord): Promise<SessionRecord>
   getSession(tenant: string, id: string): Promise<SessionRecord | undefined>
-  /** By last turn, newest first. */
+  /** By last turn, newest first. Pages in both directions, as `listWindows`. */
   listSessions(tenant: string, page: PageRequest): Promise<Page<SessionRecord>>
   /**
    * Stores a session and the traces of its turn, in one transaction. `isNew`: it was never stored, and is inserted if its lineage is not
@@ -135,6 +136,8 @@ export interface Store extends EngineMethods, LedgerMethods, LibraryMethods, Rat
   getWindowContent(tenant: string, name: string, id: string): Promise<WindowContent | undefined>
   /** Newest first, unless the query has another order. Throws `INVALID_FIELD` for a cursor of another query. */
   listWindows(tenant: string, query: WindowQuery): Promise<Page<WindowRecord>>
+  /** The number of windows that meet the conditions, up to `atMost` (1 to 1,001). */
+  countWindows(tenant: string, conditions: WindowConditions, atMost: number): Promise<number>
   /** Of all tenants, for the reconciler: windows in one of `states`, or that may have a pin (`pinning`, `pinned`). In order of creation. */
   listForRepair(states: readonly WindowState[], page: PageRequest): Promise<Page<WindowRecord>>
   /**

@@ -44,6 +44,8 @@ const actions = { session: 'freeze', clone: 'clone', content: 'create', import: 
 
 /** How long a thaw waits for its window's freeze, which normally takes a second or two. */
 const THAW_WAIT_MS = 20_000
+/** Counting more would read as many entries of the store's index. */
+const MOST_COUNTED = 1_000
 
 export class Windows {
   readonly #parts: WindowParts
@@ -314,6 +316,19 @@ export class Windows {
 
   list(tenant: string, query: WindowQuery): Promise<Page<WindowRecord>> {
     return this.#parts.store.listWindows(tenant, query)
+  }
+
+  /**
+   * How many windows meet the query's conditions. Exact up to 1,000, and without conditions; beyond that the total is a minimum.
+   */
+  async count(
+    tenant: string,
+    { limit: _limit, cursor: _cursor, sort: _sort, order: _order, ...conditions }: WindowQuery,
+  ): Promise<{ readonly total: number; readonly isMinimum: boolean }> {
+    const { store } = this.#parts
+    if (Object.keys(conditions).length === 0) return { total: (await store.usageOf(tenant)).windows, isMinimum: false }
+    const count = await store.countWindows(tenant, conditions, MOST_COUNTED + 1)
+    return { total: Math.min(count, MOST_COUNTED), isMinimum: count > MOST_COUNTED }
   }
 
   /** Changes a window's labels, or pins or unpins it. Throws `WINDOW_NOT_FOUND` and what the KV layer throws. */

@@ -2,5 +2,8 @@
 
 export const storedWindowStates = ['freezing', 'frozen', 'failed'] as const
 export const windowSorts = ['created', 'name', 'thawed', 'tokens'] as const
+export const pinStates = ['none', 'pinning', 'pinned', 'released'] as const
+export const sessionStates = ['named', 'recognized', 'thawed', 'rolled_over', 'truncated', 'cold'] as const
+export const sessionSorts = ['last_turn', 'created', 'turns', 'tokens', 'id'] as const
 export const sortOrders = ['asc', 'desc'] as const
 export const thawTargets = ['engine', 'l1'] as const

@@ -3,6 +3,8 @@
 import { z } from 'zod'
 import { toolNames } from '../base/tool-names.ts'
 import { dialectNames } from '../dialects/index.ts'
+import { sessionSorts, sessionStates, sortOrders } from './enums.ts'
+import { countedPageQuery } from './lists.ts'
 import { thawReceiptSchema } from './receipts.ts'
 import { count, time } from './scalars.ts'
 
@@ -80,9 +82,27 @@ export const sessionSchema = z
   })
   .meta({ id: 'Session' })
 
+export const sessionListQuery = countedPageQuery.extend({
+  search: z.string().max(128).optional().describe('Text in the id or in the name of the base window, case-insensitive'),
+  model: z.string().optional(),
+  state: z
+    .enum(sessionStates)
+    .optional()
+    .describe(
+      '`recognized`: by its history, without a name; `thawed`: it stands on a window; `cold`: see `prefix_break`',
+    ),
+  base_window: z.string().optional().describe('Only sessions that stand on the window with this name'),
+  sort: z
+    .enum(sessionSorts)
+    .default('last_turn')
+    .describe('With another sort, another order or a filter, only the 10,000 most recent sessions are searched'),
+  order: z.enum(sortOrders).default('desc'),
+})
+
 export const matchBody = z.strictObject({ tool: z.enum(toolNames), arguments: z.looseObject({}).default({}) })
 export const matchSchema = z.object({ session_ids: z.array(z.string()) })
 
 export type SessionJson = z.infer<typeof sessionSchema>
+export type SessionListQuery = z.output<typeof sessionListQuery>
 export type MatchBody = z.input<typeof matchBody>
 export type MatchJson = z.infer<typeof matchSchema>

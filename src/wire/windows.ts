@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 import { messageDialects } from '../dialects/index.ts'
-import { sortOrders, storedWindowStates, thawTargets, windowSorts } from './enums.ts'
-import { pageQuery } from './lists.ts'
+import { pinStates, sortOrders, storedWindowStates, thawTargets, windowSorts } from './enums.ts'
+import { countedPageQuery } from './lists.ts'
 import { freezeReceiptSchema } from './receipts.ts'
 import { time } from './scalars.ts'
 import { standingSessions } from './standing-sessions.ts'
@@ -24,7 +24,7 @@ export const windowSchema = z
     tags: z.array(z.string()).optional(),
     note: z.string().optional(),
     pin: z
-      .enum(['none', 'pinning', 'pinned', 'released'])
+      .enum(pinStates)
       .optional()
       .describe('`released`: it expired, or another pin needed the space; a thaw pins it again'),
     pin_until: time.optional(),
@@ -53,10 +53,11 @@ const several = z.preprocess(
 )
 const instant = z.iso.datetime({ offset: true }).optional()
 
-export const windowListQuery = pageQuery.extend({
+export const windowListQuery = countedPageQuery.extend({
   tag: several.describe('Only windows with this tag; if given several times, with all of them'),
   model: z.string().optional(),
   state: z.enum(storedWindowStates).optional(),
+  pin: z.enum(pinStates).optional(),
   session_id: z.string().optional(),
   parent: z
     .string()

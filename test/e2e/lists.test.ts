@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { WindowJson } from '../../src/wire/windows.ts'
 import { errorOf } from '../support/client.ts'
+import { askChat, user } from '../support/conversation.ts'
 import { call, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
@@ -11,6 +12,9 @@ let stack: Stack
 interface Listed {
   readonly data: readonly (WindowJson & { tags: string[]; note?: string; created_at: string })[]
   readonly next_cursor?: string
+  readonly previous_cursor?: string
+  readonly first?: number
+  readonly total?: number
 }
 
 const list = (query: string) => rest<Listed>(stack.url, 'GET', `/windows?${query}`)
@@ -46,6 +50,8 @@ describe('a list', () => {
     ['sort=name&order=asc', ['Alpha', 'beta', 'beta-2', 'gamma']],
     ['sort=thawed&limit=1', ['gamma']],
     ['sort=tokens&limit=1', ['Alpha']],
+    ['pin=none&search=beta', ['beta-2', 'beta']],
+    ['pin=released', []],
   ])('%s: %j', async (query, expected) => {
     expect(await names(query)).toEqual(expected)
   })
@@ -60,6 +66,20 @@ describe('a list', () => {
     } while (cursor !== '')
 
     expect(seen).toEqual(await names(`sort=${sort}`))
+  })
+
+  it('counts if asked, and leads back to the page before', async () => {
+    const first = await list('sort=name&order=asc&limit=3&count=true')
+    const second = await list(`sort=name&order=asc&limit=3&count=true&cursor=${first.next_cursor}`)
+    const back = await list(`sort=name&order=asc&limit=3&count=true&cursor=${second.previous_cursor}`)
+
+    expect(first).toMatchObject({ first: 1, total: 4, total_is_minimum: false })
+    expect(first).not.toHaveProperty('previous_cursor')
+    expect(second).toMatchObject({ first: 4, total: 4, data: [{ name: 'gamma' }] })
+    expect(back).toEqual(first)
+    expect(await list('search=beta&count=true')).toMatchObject({ first: 1, total: 2 })
+    expect(await list('search=nothing&count=true')).toMatchObject({ first: 0, total: 0, data: [] })
+    expect(await list('search=beta')).not.toHaveProperty('total')
   })
 
   it('can be filtered by date', async () => {
@@ -88,6 +108,45 @@ describe('a list', () => {
       'GET',
       `/windows?sort=tokens&limit=1&cursor=${encodeURIComponent(String(next_cursor))}`,
     )
+
+    expect([got.status, errorOf(got).code]).toEqual([400, 'invalid_field'])
+  })
+})
+
+describe('the list of sessions', () => {
+  interface Sessions {
+    readonly data: readonly { readonly id: string }[]
+    readonly total?: number
+  }
+  const listed = async (query: string) => {
+    const { data, total } = await rest<Sessions>(stack.url, 'GET', `/sessions?count=true&${query}`)
+    return [data.map(({ id }) => id).join(' '), total]
+  }
+
+  beforeAll(async () => {
+    for (const [id, text] of [
+      ['bob', 'hello'],
+      ['carl', `${'a much longer prompt '.repeat(20)}`],
+    ] as const) {
+      await askChat(stack.url, [user(text)], { headers: { 'x-cwm-session': id } })
+    }
+  })
+
+  it.each([
+    ['', 'carl bob ann', 3],
+    ['search=CAR', 'carl', 1],
+    ['search=gamma', 'ann', 1],
+    ['state=thawed', 'ann', 1],
+    ['base_window=gamma', 'ann', 1],
+    ['model=sim-model', 'carl bob', 2],
+    ['sort=id&order=asc&limit=2', 'ann bob', 3],
+    ['sort=tokens&limit=1', 'carl', 3],
+  ])('%s: %j, %d in all', async (query, expected, total) => {
+    expect(await listed(query)).toEqual([expected, total])
+  })
+
+  it.each(['state=open', 'sort=name', 'order=up', 'count=yes', 'cursor=x'])('refuses %s', async (query) => {
+    const got = await call(stack.url, 'GET', `/sessions?${query}`)
 
     expect([got.status, errorOf(got).code]).toEqual([400, 'invalid_field'])
   })

@@ -2,7 +2,7 @@
 
 import { CwmError } from '../../base/errors.ts'
 import type { SessionRecord } from '../../base/records.ts'
-import { checkLimit, positionIn, toPage } from '../page.ts'
+import { checkLimit, placeIn, toPageAt } from '../page.ts'
 import { afterTurn, isLasting, removedSessions } from '../session-rows.ts'
 import type { SessionMethods } from '../store.ts'
 import type { SaveOutcome } from '../store-values.ts'
@@ -106,18 +106,19 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMetho
 
     async listSessions(tenant, page) {
       checkLimit(page.limit)
-      const position = positionIn('sessions', page, 'number', 'string')
-      const after = position && { score: position[0], name: position[1] }
-      const entries = await rows.page(rows.keysOf(tenant).sessions, { order: 'desc', limit: page.limit, after })
-      const { items, nextCursor } = toPage(
+      const place = placeIn('sessions', page, 'number', 'string')
+      const after = place.position && { score: place.position[0], name: place.position[1] }
+      const order = place.isBackward ? 'asc' : 'desc'
+      const entries = await rows.page(rows.keysOf(tenant).sessions, { order, limit: page.limit, after })
+      const names = toPageAt(
         'sessions',
+        place,
         entries,
         page.limit,
         (entry) => entry,
         (entry) => [entry.score, entry.name],
       )
-      const sessions = await readEntries(tenant, items)
-      return nextCursor === undefined ? { items: sessions } : { items: sessions, nextCursor }
+      return { ...names, items: await readEntries(tenant, names.items) }
     },
 
     async saveTurn(session, trace, isNew) {

@@ -2,40 +2,46 @@
 // page (pageScript); the records are read afterwards, so a window removed in between makes a page shorter.
 
 import type { WindowRecord, WindowState } from '../../base/records.ts'
-import { checkLimit, positionIn, toPage, windowList } from '../page.ts'
+import { checkLimit, type Place, placeIn, positionIn, toPage, toPageAt, windowList } from '../page.ts'
 import type { Store } from '../store.ts'
-import type { Page, WindowQuery } from '../store-values.ts'
+import type { WindowConditions } from '../store-values.ts'
 import { encodeTenant, memberOf, type TenantKeys } from './redis-keys.ts'
-import type { Entry, RedisRows } from './redis-rows.ts'
+import type { Entry, RedisRows, SetQuery } from './redis-rows.ts'
 import { windowFromStored } from './redis-values.ts'
 
 /** Sorts after every name. */
 const lastName = '~'
 
 /** The window lists of the store. */
-export function windowListsIn(rows: RedisRows): Pick<Store, 'listWindows' | 'listForRepair'> {
+export function windowListsIn(rows: RedisRows): Pick<Store, 'listWindows' | 'countWindows' | 'listForRepair'> {
   return {
     async listWindows(tenant, query) {
       const { limit, sort = 'created', order = 'desc' } = query
       checkLimit(limit)
       const keys = rows.keysOf(tenant)
       const list = windowList(query)
+      const place = placeIn(list, query, sort === 'name' ? 'string' : 'number', 'string')
       const entries = await rows.page(keys.windowsBy(sort), {
-        order,
+        order: (order === 'desc') === place.isBackward ? 'asc' : 'desc',
         limit,
-        after: positionOf(list, query),
-        groups: filtersOf(keys, query),
-        text: query.text,
-        created: { key: keys.windowsBy('created'), from: query.createdFrom, before: query.createdBefore },
+        after: entryAt(place),
+        ...conditionsOf(keys, query),
       })
-      const page = toPage(
+      const page = toPageAt(
         list,
+        place,
         entries,
         limit,
         (entry) => entry.name,
         (entry) => (sort === 'name' ? [entry.name, entry.name] : [entry.score, entry.name]),
       )
-      return withItems(page, await readWindows(rows, tenant, page.items))
+      return { ...page, items: await readWindows(rows, tenant, page.items) }
+    },
+
+    async countWindows(tenant, conditions, atMost) {
+      const keys = rows.keysOf(tenant)
+      const wanted = { order: 'desc', limit: atMost - 1, ...conditionsOf(keys, conditions) } as const
+      return (await rows.page(keys.windowsBy('created'), wanted)).length
     },
 
     async listForRepair(states, page) {
@@ -59,7 +65,7 @@ export function windowListsIn(rows: RedisRows): Pick<Store, 'listWindows' | 'lis
         (entry) => [entry.score, entry.member],
       )
       const windows = await Promise.all(merged.items.map(({ tenant, name }) => readWindows(rows, tenant, [name])))
-      return withItems(merged, windows.flat())
+      return { ...merged, items: windows.flat() }
     },
   }
 }
@@ -71,16 +77,21 @@ export async function readWindows(rows: RedisRows, tenant: string, names: readon
   return stored.flatMap((raw) => (raw === null ? [] : [windowFromStored(rows.sealer, raw)]))
 }
 
-function positionOf(list: string, query: WindowQuery): Entry | undefined {
-  if (query.sort === 'name') {
-    const position = positionIn(list, query, 'string', 'string')
-    return position && { score: 0, name: position[1] }
-  }
-  const position = positionIn(list, query, 'number', 'string')
-  return position && { score: position[0], name: position[1] }
+function entryAt({ position }: Place): Entry | undefined {
+  if (position === undefined) return undefined
+  const [at, name] = position
+  return { score: typeof at === 'number' ? at : 0, name: String(name) }
 }
 
-function filtersOf(keys: TenantKeys, query: WindowQuery): readonly (readonly string[])[] {
+function conditionsOf(keys: TenantKeys, query: WindowConditions): Pick<SetQuery, 'groups' | 'text' | 'created'> {
+  return {
+    groups: filtersOf(keys, query),
+    text: query.text,
+    created: { key: keys.windowsBy('created'), from: query.createdFrom, before: query.createdBefore },
+  }
+}
+
+function filtersOf(keys: TenantKeys, query: WindowConditions): readonly (readonly string[])[] {
   const { tags = [], model, state, pin, sessionId, parent } = query
   const given = (['model', 'state', 'pin', 'session', 'parent'] as const).flatMap((field, n) => {
     const value = [model, state, pin, sessionId, parent][n]
@@ -102,8 +113,4 @@ function startWithin(tenant: string, at: number, member: string): Entry {
   const own = `${encodeTenant(tenant)}/`
   if (member.startsWith(own)) return { score: at, name: member.slice(own.length) }
   return { score: at, name: own < member ? lastName : '' }
-}
-
-function withItems<T>({ nextCursor }: Page<unknown>, items: readonly T[]): Page<T> {
-  return nextCursor === undefined ? { items } : { items, nextCursor }
 }

@@ -139,6 +139,18 @@ export class FirstTurns {
       .slice(0, atMost)
   }
 
+  /** Up to `atMost` of a tenant before a position in that order, nearest first. */
+  oldest(tenant: string, at: number, id: string, atMost: number): readonly SessionRecord[] {
+    const [begin, end] = [rowOf(at), Number.MAX_SAFE_INTEGER]
+    const shapes = this.#shapes.of(tenant)
+    const rows = shapes.flatMap((shape) => this.#sql.oldest.all(shape.id, begin, end, atMost + 2 * PER_MS))
+    return rows
+      .map((row) => this.#read(row).session)
+      .filter((session) => session.lastTurnAt > at || (session.lastTurnAt === at && session.id > id))
+      .sort((a, b) => newestFirst(b, a))
+      .slice(0, atMost)
+  }
+
   /** Up to `atMost` whose last turn was after `after` and before `before`, oldest first. */
   idle(
     { after, before }: { readonly after: number; readonly before: number },

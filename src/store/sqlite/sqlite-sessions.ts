@@ -2,7 +2,7 @@
 
 import { CwmError } from '../../base/errors.ts'
 import type { SessionRecord } from '../../base/records.ts'
-import { checkLimit, positionIn, toPage } from '../page.ts'
+import { checkLimit, placeIn, toPageAt } from '../page.ts'
 import { type PendingTurn, PendingTurns } from '../pending-turns.ts'
 import { afterTurn, isLasting, removedSessions } from '../session-rows.ts'
 import type { SessionMethods } from '../store.ts'
@@ -45,6 +45,8 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
       OR (SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ?1 AND lineage = ?2 LIMIT 2)) > ?3`,
     list: `SELECT record FROM sessions WHERE tenant = ? AND (last_turn_at, id) < (?, ?)
       ORDER BY last_turn_at DESC, id DESC LIMIT ?`,
+    listBefore: `SELECT record FROM sessions WHERE tenant = ? AND (last_turn_at, id) > (?, ?)
+      ORDER BY last_turn_at, id LIMIT ?`,
     idle: `SELECT record FROM sessions WHERE lasting = ? AND last_turn_at > ? AND last_turn_at < ?
       ORDER BY last_turn_at LIMIT ?`,
   })
@@ -195,14 +197,19 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
 
     async listSessions(tenant, page) {
       checkLimit(page.limit)
-      const [at, id] = positionIn('sessions', page, 'number', 'string') ?? [end, '']
+      const place = placeIn('sessions', page, 'number', 'string')
+      const [at, id] = place.position ?? [end, '']
+      const [query, compactOnes] = place.isBackward
+        ? ([sql.listBefore, 'oldest'] as const)
+        : ([sql.list, 'newest'] as const)
       return db.run(() => {
         const most = page.limit + 1
-        const rows = sql.list.all(tenant, at, id, most).map((row) => recordAt<SessionRecord>(row, 0))
-        const compact = memory.firstTurns.newest(tenant, at, id, most)
-        return toPage(
+        const rows = query.all(tenant, at, id, most).map((row) => recordAt<SessionRecord>(row, 0))
+        const sessions = [...rows, ...memory.firstTurns[compactOnes](tenant, at, id, most)].sort(newestFirst)
+        return toPageAt(
           'sessions',
-          [...rows, ...compact].sort(newestFirst).slice(0, most),
+          place,
+          (place.isBackward ? sessions.reverse() : sessions).slice(0, most),
           page.limit,
           (session) => session,
           (session) => [session.lastTurnAt, session.id],

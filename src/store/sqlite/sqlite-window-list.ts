@@ -2,9 +2,9 @@
 // windows, these are read and sorted; otherwise the list is walked in its order until the page is full.
 
 import type { WindowRecord } from '../../base/records.ts'
-import { checkLimit, type Position, positionIn, toPage, windowList } from '../page.ts'
+import { checkLimit, type Position, placeIn, toPageAt, windowList } from '../page.ts'
 import type { Store } from '../store.ts'
-import type { Page, WindowQuery } from '../store-values.ts'
+import type { Page, WindowConditions, WindowQuery } from '../store-values.ts'
 import { sortedBy } from '../window-rows.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import type { Bindable, Query } from './sqlite-database.ts'
@@ -36,7 +36,7 @@ interface Finder extends Condition {
 }
 
 /** The window list of the store. */
-export function windowListIn({ db, sealer }: SqliteCore): Pick<Store, 'listWindows'> {
+export function windowListIn({ db, sealer }: SqliteCore): Pick<Store, 'listWindows' | 'countWindows'> {
   const prepared = new Map<string, Query>()
 
   function statement(sql: string): Query {
@@ -60,36 +60,48 @@ export function windowListIn({ db, sealer }: SqliteCore): Pick<Store, 'listWindo
     return best
   }
 
+  /** What to select from, and all conditions, with their values. */
+  function select(tenant: string, query: WindowConditions, sort: Sort) {
+    const finders = findersOf(query)
+    const best = bestOf(finders, tenant)
+    const conditions = [...finders.filter((finder) => finder !== best), ...filtersOf(query)]
+    const from = best?.from ?? `windows INDEXED BY windows_by_${sort} WHERE windows.tenant = ?`
+    return {
+      sql: [from, ...conditions.map(({ sql }) => sql)].join(' AND '),
+      values: [tenant, ...(best === undefined ? [] : [best.value]), ...conditions.map(({ value }) => value)],
+    }
+  }
+
   return {
     async listWindows(tenant, query): Promise<Page<WindowRecord>> {
       const { limit, sort = 'created', order = 'desc' } = query
       checkLimit(limit)
       const list = windowList(query)
-      const position = positionIn(list, query, sort === 'name' ? 'string' : 'number', 'string')
+      const place = placeIn(list, query, sort === 'name' ? 'string' : 'number', 'string')
       const { column, of } = sorts[sort]
-      const finders = findersOf(query)
+      const way = (order === 'desc') === place.isBackward ? 'asc' : 'desc'
       return db.run(() => {
-        const best = bestOf(finders, tenant)
-        const conditions = [...finders.filter((finder) => finder !== best), ...filtersOf(query)]
-        const after = { sql: `(${column}, name) ${order === 'desc' ? '<' : '>'} (?, ?)`, values: position ?? [] }
-        const where = [...conditions.map(({ sql }) => sql), ...(position === undefined ? [] : [after.sql])]
-        const text = `SELECT record, key_id, words
-          FROM ${best?.from ?? `windows INDEXED BY windows_by_${sort} WHERE windows.tenant = ?`}
-          ${where.map((sql) => `AND ${sql}`).join(' ')}
-          ORDER BY ${column} ${order}, name ${order} LIMIT ?`
-        const begin = best === undefined ? [tenant] : [tenant, best.value]
-        const values = [...begin, ...conditions.map(({ value }) => value), ...after.values, limit + 1]
+        const { sql, values } = select(tenant, query, sort)
+        const after = place.position === undefined ? '' : `AND (${column}, name) ${way === 'desc' ? '<' : '>'} (?, ?)`
+        const text = `SELECT record, key_id, words FROM ${sql} ${after} ORDER BY ${column} ${way}, name ${way} LIMIT ?`
         const rows = statement(text)
-          .all(...values)
+          .all(...values, ...(place.position ?? []), limit + 1)
           .map((row) => windowAt(row, 0, sealer))
         const positionOf = (window: WindowRecord): Position => [of(window), window.name]
-        return toPage(list, rows, limit, (window) => window, positionOf)
+        return toPageAt(list, place, rows, limit, (window) => window, positionOf)
       })
     },
+
+    countWindows: (tenant, conditions, atMost) =>
+      db.run(() => {
+        const { sql, values } = select(tenant, conditions, 'created')
+        const row = statement(`SELECT count(*) FROM (SELECT 1 FROM ${sql} LIMIT ?)`).get(...values, atMost)
+        return row === undefined ? 0 : numberAt(row, 0)
+      }),
   }
 }
 
-function findersOf({ tags = [], sessionId, parent }: WindowQuery): readonly Finder[] {
+function findersOf({ tags = [], sessionId, parent }: WindowConditions): readonly Finder[] {
   return [
     ...[...new Set(tags)].map((value) => ({ ...byTag, value })),
     ...(sessionId === undefined ? [] : [{ ...byColumn('session_id', 'windows_of_session'), value: sessionId }]),
@@ -111,7 +123,7 @@ function byColumn(column: string, index: string): Omit<Finder, 'value'> {
   }
 }
 
-function filtersOf({ model, state, pin, text, createdFrom, createdBefore }: WindowQuery): readonly Condition[] {
+function filtersOf({ model, state, pin, text, createdFrom, createdBefore }: WindowConditions): readonly Condition[] {
   const all: readonly (readonly [sql: string, value: Bindable | undefined])[] = [
     ['model = ?', model],
     ['state = ?', state],

@@ -2,7 +2,8 @@
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
-import { aSession, aWindow, noon, readAll, someContent } from './sample-records.ts'
+import type { Page, PageRequest } from '../../../src/store/store-values.ts'
+import { aBoundary, aSession, aWindow, noon, putTurn, readAll, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'
 
 export function describePaging(subject: Subject): void {
@@ -43,6 +44,37 @@ export function describePaging(subject: Subject): void {
       }, 7)
 
       expect(seen.map((session) => session.id).sort()).toEqual([...ids].sort())
+    })
+
+    it('returns the pages before, up to the first, with the number of items before each', async () => {
+      for (let n = 0; n < 10; n++) {
+        await store.getOrCreateSession(aSession({ id: `session-${n}`, lastTurnAt: noon + Math.floor(n / 3) }))
+        // The store may keep a session of one turn in another form.
+        const other = aSession({ id: `other-${n}`, named: false, lineage: `l-${n}`, turns: 1, lastTurnAt: noon + n })
+        await putTurn(store, other, [aBoundary({ digest: `digest-${n}`, sessionId: other.id })])
+        await store.reserveWindow(aWindow({ name: `window-${n}`, createdAt: noon + Math.floor(n / 3) }), someContent())
+      }
+      const lists: readonly ((page: PageRequest) => Promise<Page<object>>)[] = [
+        (page) => store.listSessions('acme', page),
+        (page) => store.listWindows('acme', page),
+        (page) => store.listWindows('acme', { ...page, sort: 'name', order: 'asc', text: 'window' }),
+      ]
+      for (const list of lists) {
+        const pages = [await list({ limit: 4 })]
+        for (let next = pages[0]?.nextCursor; next !== undefined; next = pages.at(-1)?.nextCursor) {
+          pages.push(await list({ limit: 4, cursor: next }))
+        }
+        const back = [pages.at(-1)]
+        for (let cursor = back[0]?.previousCursor; cursor !== undefined; cursor = back[0]?.previousCursor) {
+          back.unshift(await list({ limit: 4, cursor }))
+        }
+
+        expect(pages.length).toBeGreaterThan(2)
+        expect(back.map((page) => page?.items)).toEqual(pages.map(({ items }) => items))
+        expect(back.map((page) => page?.before)).toEqual(pages.map((_, n) => 4 * n))
+        // Forward again from a page that was reached backward.
+        expect((await list({ limit: 4, cursor: String(back[0]?.nextCursor) })).items).toEqual(pages[1]?.items)
+      }
     })
 
     it('returns no cursor with a full last page', async () => {
