@@ -20,7 +20,7 @@ const MAX_TURNS_MS = 600_000
 const ORDERLY_STOP_MS = 60_000
 
 /**
- * `options`: cores, rounds, countMs, `quick` (almost no warm-up), folder for logs and data, `flushDelay` of each cwm. `report` receives
+ * `options`: cores, rounds, countMs, `tenants` (undefined: none are listed), `quick` (almost no warm-up), folder for logs and data, `flushDelay` of each cwm. `report` receives
  * lines of progress. `run` returns the cells, memory and disk use by target, how each cwm found its sessions, and how many of its flushes
  * were slowed.
  */
@@ -111,7 +111,8 @@ export class Bench {
   async #startTarget(target, port, upstream) {
     const folder = join(this.#options.folder, target.name)
     mkdirSync(folder)
-    const { command, args, env, dataFolder } = target.start({ port, upstream, folder })
+    const { tenants } = this.#options
+    const { command, args, env, dataFolder } = target.start({ port, upstream, folder, tenants })
     const slow = isCwm(target) ? this.#options.flushDelay?.envFor(target.name) : undefined
     const core = this.#options.cores?.proxy
     const process = this.#start({ name: target.name, core, command, args, env: { ...env, ...slow } })
@@ -126,7 +127,7 @@ export class Bench {
       throw new Error(`${target.name}: its flushes are not slowed: it ignores LD_PRELOAD`)
     }
     if (slow !== undefined) this.#slowed.push(target.name)
-    return new Running(target, process, url, upstream, dataFolder)
+    return new Running(target, process, url, upstream, { dataFolder, tenants })
   }
 
   /** By target, for each cwm that first turns are sent to. */

@@ -5,6 +5,7 @@ import { jsonAnswer, streamAnswer } from './answers.mjs'
 import { Connection } from './connection.mjs'
 import { conversationOf } from './conversation.mjs'
 import { isStream } from './scenarios.mjs'
+import { keysOf } from './tenants.mjs'
 
 /** A made-up key for gateways that require one. */
 export const API_KEY = 'sk-of-the-benchmark-0c6f1d7a94e84b5f'
@@ -29,12 +30,12 @@ const SDK_HEADERS = {
   'x-stainless-runtime': 'node',
   'x-stainless-runtime-version': 'v22.0.0',
   'x-stainless-retry-count': '0',
-  authorization: `Bearer ${API_KEY}`,
 }
 
 /**
  * `target`: its URL, required headers, whether it rewrites answers, and, if it has sessions, how it finds one: by the client's name
- * (`named`), by its history (`prefix`), or by starting one per request (`first`, `unknown`). `run`: each run has its own conversations.
+ * (`named`), by its history (`prefix`), or by starting one per request (`first`, `unknown`). `target.tenants`: how many tenants' keys take
+ * turns; each has its own session of the same conversation. `run`: each run has its own conversations.
  * `answerMs`: timeout of an answer, by default a minute. `barrier`: all connections wait at it before each request.
  */
 export class Client {
@@ -45,8 +46,12 @@ export class Client {
   #answerBytes
   #tally
   #connection
-  #head
-  #session
+  #keys
+  /** Of each key. */
+  #heads = []
+  #sessions = []
+  /** The number of the key whose turn it is. */
+  #key = -1
   #sentAt = 0
   #firstAt
   #isPending = false
@@ -62,6 +67,7 @@ export class Client {
     this.#target = target
     this.#answerMs = answerMs
     this.#headers = { ...SDK_HEADERS, ...target.headers, ...name }
+    this.#keys = target.tenants === undefined ? [API_KEY] : keysOf(index, scenario.connections, target.tenants)
     this.#startsSessions = STARTS_SESSIONS.has(target.session)
     this.#conversation = conversationOf(scenario, index, run, this.#startsSessions ? target.session : undefined)
     this.#barrier = barrier
@@ -70,21 +76,27 @@ export class Client {
   }
 
   /**
-   * Sends the history that all later turns continue, if there is one, and remembers its session. Throws unless the answer equals the
+   * Sends the history that all later turns continue, if there is one, and remembers its sessions. Throws unless the answer equals the
    * upstream's, byte for byte.
    */
   async deliver() {
-    const first = this.#conversation.first ?? this.#conversation.next()
+    for (const key of this.#keys) this.#sessions.push(await this.#deliverFor(key))
+  }
+
+  async #deliverFor(key) {
+    const body = this.#conversation.first ?? this.#conversation.next()
     const signal = AbortSignal.timeout(ANSWER_MS)
-    const answer = await fetch(this.#target.url + PATH, { method: 'POST', headers: this.#headers, body: first, signal })
+    const headers = this.#headersFor(key)
+    const answer = await fetch(this.#target.url + PATH, { method: 'POST', headers, body, signal })
     const bytes = Buffer.from(await answer.arrayBuffer())
     if (answer.status !== 200) throw new Error(`status ${answer.status}: ${bytes.subarray(0, 300)}`)
     if (!this.#target.rewrites && !bytes.equals(this.#expected)) {
       throw new Error("the answer differs from the upstream's")
     }
     this.#answerBytes = bytes.length
-    this.#session = sessionOf(answer.headers.get('x-cwm-session'))
-    if (this.#startsSessions && !this.#tally.isNewSession(this.#session)) throw new Error(notNew(this.#session))
+    const session = sessionOf(answer.headers.get('x-cwm-session'))
+    if (this.#startsSessions && !this.#tally.isNewSession(session)) throw new Error(notNew(session))
+    return session
   }
 
   start() {
@@ -122,11 +134,12 @@ export class Client {
   #next() {
     if (this.#isStopped) return
     const body = this.#conversation.next()
-    this.#head ??= this.#headOf(body)
+    this.#key = (this.#key + 1) % this.#keys.length
+    this.#heads[this.#key] ??= this.#headOf(body)
     this.#isPending = true
     this.#firstAt = undefined
     this.#sentAt = performance.now()
-    this.#connection.send(this.#head, body)
+    this.#connection.send(this.#heads[this.#key], body)
   }
 
   #countBody(bytes) {
@@ -134,9 +147,17 @@ export class Client {
     this.#tally.count(bytes / this.#answerBytes)
   }
 
-  /** All bodies of a connection have the same size, so this is built once. */
+  #headersFor(key) {
+    return { authorization: `Bearer ${key}`, ...this.#headers }
+  }
+
+  /** All bodies of a connection have the same size, so this is built once per key. */
   #headOf(body) {
-    const all = { host: new URL(this.#target.url).host, ...this.#headers, 'content-length': body.length }
+    const all = {
+      host: new URL(this.#target.url).host,
+      ...this.#headersFor(this.#keys[this.#key]),
+      'content-length': body.length,
+    }
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
     return `POST ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n`
   }
@@ -158,7 +179,8 @@ export class Client {
     }
     const session = sessionOf(headerOf(head, 'x-cwm-session'))
     if (this.#startsSessions) return this.#tally.isNewSession(session) ? undefined : notNew(session)
-    return session === this.#session ? undefined : `session ${session} instead of ${this.#session}`
+    const expected = this.#sessions[this.#key]
+    return session === expected ? undefined : `session ${session} instead of ${expected}`
   }
 
   #fail(error) {

@@ -65,9 +65,9 @@ function write(options, json, text) {
   writeFileSync(options.markdown, `${page.slice(0, from)}\n\n${text}\n${page.slice(to)}`)
 }
 
-const machineOf = ({ force, flushMs }, cores) => ({
+const machineOf = ({ force, flushMs, tenants }, cores) => ({
   ...{ cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, at: new Date().toISOString() },
-  ...{ pinned: cores, besideEngine: force, flushMs },
+  ...{ pinned: cores, besideEngine: force, flushMs, tenants },
 })
 
 /** Measures and prints everything. `folder`: for what must not remain. Resolves with the exit code. */

@@ -15,6 +15,7 @@ export const usage = `npm run bench -- [options]
   --markdown FILE    write the tables between the marks of that page
   --check            exit with 1 if an aim is missed
   --flush-ms N       each flush of cwm's files takes N ms longer; Linux, needs a C compiler
+  --tenants N        list N tenants in each cwm, and let their keys take turns
   --no-pin           do not pin processes to cores
   --force            run beside an engine, and note it in the results`
 
@@ -24,12 +25,13 @@ export const marksOf = (flushMs) =>
 const MAX_ROUNDS = 100
 const MAX_SECONDS = 600
 const MAX_FLUSH_MS = 10_000
+const MAX_TENANTS = 10_000
 
 const text = { type: 'string' }
 const flag = { type: 'boolean', default: false }
 const settings = {
   ...{ only: text, targets: text, peers: text, rounds: text, seconds: text, json: text, markdown: text },
-  'flush-ms': text,
+  ...{ 'flush-ms': text, tenants: text },
   ...{ quick: flag, check: flag, force: flag, 'no-pin': flag, help: flag },
 }
 
@@ -38,7 +40,7 @@ const hasMarks = (page, marks) => {
   return from >= 0 && to > from
 }
 
-function numbersOf({ quick, rounds, seconds, 'flush-ms': flushMs }, check) {
+function numbersOf({ quick, rounds, seconds, 'flush-ms': flushMs, tenants }, check) {
   const whole = (option, text, most) => {
     const isValid = Number.isInteger(Number(text)) && Number(text) >= 1 && Number(text) <= most
     check(isValid, `--${option}: "${text}" must be a whole number from 1 to ${most}`)
@@ -50,6 +52,7 @@ function numbersOf({ quick, rounds, seconds, 'flush-ms': flushMs }, check) {
     rounds: whole('rounds', rounds ?? (quick ? 1 : 5), MAX_ROUNDS),
     countMs: counted * 1000,
     flushMs: flushMs === undefined ? undefined : whole('flush-ms', flushMs, MAX_FLUSH_MS),
+    tenants: tenants === undefined ? undefined : whole('tenants', tenants, MAX_TENANTS),
   }
 }
 

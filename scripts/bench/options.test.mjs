@@ -47,6 +47,7 @@ it.each([
   [['--rounds', '0'], '--rounds: "0" must be a whole number from 1 to 100'],
   [['--seconds', 'soon'], '--seconds: "soon" must be above 0 and at most 600'],
   [['--seconds', 'Infinity'], '--seconds: "Infinity" must be above 0 and at most 600'],
+  [['--tenants', '0'], '--tenants: "0" must be a whole number from 1 to 10000'],
   [['--flush-ms', '0'], '--flush-ms: "0" must be a whole number from 1 to 10000'],
   [['--flush-ms', 'slow'], '--flush-ms: "slow" must be a whole number from 1 to 10000'],
   [['--json', '/no/such/folder/bench.json'], '--json: the folder of /no/such/folder/bench.json does not exist'],

@@ -93,12 +93,12 @@ function diskTable({ disk }, targets) {
 const interval = ({ low, high }) => (low === high ? '' : `${number(low, 2)} to ${number(high, 2)}`)
 const verdictOf = ({ verdict }) => (verdict === 'missed' ? '**missed**' : verdict)
 
-function machineLine({ cpu, cores, node, pinned, besideEngine }) {
+function machineLine({ cpu, cores, node, pinned, besideEngine, tenants }) {
   const where =
     pinned === undefined
       ? ''
       : `, the proxy on core ${pinned.proxy}, mock on ${pinned.upstream}, load on ${pinned.load}`
-  return `${cpu}, ${cores} cores, Node ${node}${where}${besideEngine ? ' (`--force`: perhaps beside an engine)' : ''}`
+  return `${cpu}, ${cores} cores, Node ${node}${where}${besideEngine ? ' (`--force`: perhaps beside an engine)' : ''}${tenants === undefined ? '' : `, ${tenants} tenants`}`
 }
 
 /** `flushes`: how many were slowed, by target. */

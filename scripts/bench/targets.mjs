@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { here } from './processes.mjs'
+import { listTenants } from './tenants.mjs'
 
 /** nginx as a reverse proxy with one worker: keep-alive connections to the upstream, unbuffered answers. */
 const nginxConf = (port, upstream, folder) => `
@@ -40,13 +41,14 @@ const pass =
   (mode) =>
   ({ port, upstream }) =>
     node([here('pass.mjs'), String(port), upstream, mode])
-/** As a user runs it: a build (the path of its main.js), SQLite, the default log. */
+/** As a user runs it: a build (the path of its main.js), SQLite, the default log; with `tenants`, a settings file that lists so many. */
 const cwm =
   (build) =>
-  ({ port, upstream, folder }) => {
+  ({ port, upstream, folder, tenants }) => {
     const dataFolder = join(folder, 'data')
     const args = [build, 'serve', '--upstream', upstream, '--port', String(port), '--data-dir', dataFolder]
-    return { ...node(args), dataFolder }
+    const listed = tenants === undefined ? { args: [], env: {} } : listTenants(folder, tenants)
+    return { ...node([...args, ...listed.args]), env: listed.env, dataFolder }
   }
 
 /** How a request finds its session: named by the client, found by its history, or started by it; with the labels of the tables. */
@@ -55,7 +57,13 @@ export const WAYS = Object.keys(ways)
 
 /** One process per way for a build of cwm, so that each is only warmed up by its own way. */
 const inEachWay = (name, title, build) =>
-  WAYS.map((way) => ({ name: `${name}-${way}`, title: `${title}, ${ways[way]}`, session: way, start: cwm(build) }))
+  WAYS.map((way) => ({
+    name: `${name}-${way}`,
+    title: `${title}, ${ways[way]}`,
+    session: way,
+    readyPath: '/cwm/v1/health',
+    start: cwm(build),
+  }))
 
 /**
  * In the order of a round. `start`: the command to run; ready once `readyPath` (default `/v1/models`) answers. Without it, the mock
