@@ -1,4 +1,4 @@
-// Static files of the dashboard: our own, and htmx and uPlot as installed by npm. Their address contains a hash of all of them, so that
+// Static files of the dashboard: our own (the scripts are modules that import each other), and htmx and uPlot as installed by npm. Their address contains a hash of all of them, so that
 // browsers can cache them indefinitely.
 
 import { createHash } from 'node:crypto'
@@ -14,6 +14,11 @@ const own = (name: string) => fileURLToPath(new URL(`../../assets/${name}`, impo
 const files = {
   'dashboard.css': () => own('dashboard.css'),
   'dashboard.js': () => own('dashboard.js'),
+  'charts.js': () => own('charts.js'),
+  'dialog.js': () => own('dialog.js'),
+  'events.js': () => own('events.js'),
+  'live.js': () => own('live.js'),
+  'navigation.js': () => own('navigation.js'),
   'icon.svg': () => own('icon.svg'),
   'htmx.js': () => resolve('htmx.org/dist/htmx.min.js'),
   'uplot.js': () => resolve('uplot/dist/uPlot.iife.min.js'),

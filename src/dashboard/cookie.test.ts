@@ -7,7 +7,11 @@ const noon = 1_800_000_000_000
 const HOUR = 3_600_000
 
 describe('LoginCookie', () => {
-  it.each([{ apiKey: 'sk-1' }, { apiKey: 'operator', tenant: 'acme' }])('opens what it sealed: %j', (identity) => {
+  it.each([
+    { apiKey: 'sk-1' },
+    { apiKey: 'operator', tenant: 'acme', operator: true },
+    { apiKey: 'operator', operator: true },
+  ] as const)('opens what it sealed: %j', (identity) => {
     const cookie = new LoginCookie(key, () => noon)
 
     const value = cookie.seal(identity, 'tenant:acme')

@@ -5,10 +5,13 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { Now } from '../base/clock.ts'
 import { isObject, parseJson } from '../base/json.ts'
 
-/** The API key of the user, and for the operator's key, the tenant to act for. */
+/** The API key of the user. */
 export interface Identity {
   readonly apiKey: string
+  /** The tenant that was named at login, with the operator's key. */
   readonly tenant?: string
+  /** Whether it is the operator's key. Absent in a cookie of an older version. */
+  readonly operator?: true
 }
 
 export interface OpenedCookie {
@@ -38,10 +41,10 @@ export class LoginCookie {
     this.#now = now
   }
 
-  seal({ apiKey, tenant }: Identity, owner: string): string {
+  seal({ apiKey, tenant, operator }: Identity, owner: string): string {
     const nonce = randomBytes(NONCE_BYTES)
     const cipher = createCipheriv(ALGORITHM, this.#key, nonce, { authTagLength: TAG_BYTES })
-    const text = JSON.stringify({ apiKey, tenant, owner, until: this.#now() + LIFETIME_MS })
+    const text = JSON.stringify({ apiKey, tenant, operator, owner, until: this.#now() + LIFETIME_MS })
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
       'base64url',
     )
@@ -58,10 +61,14 @@ export class LoginCookie {
       const text = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
       const payload = parseJson(text.toString('utf8'))
       if (!isObject(payload)) return undefined
-      const { apiKey, tenant, owner, until } = payload
+      const { apiKey, tenant, operator, owner, until } = payload
       if (typeof apiKey !== 'string' || typeof until !== 'number' || until <= this.#now()) return undefined
       return {
-        identity: { apiKey, ...(typeof tenant === 'string' ? { tenant } : {}) },
+        identity: {
+          apiKey,
+          ...(typeof tenant === 'string' ? { tenant } : {}),
+          ...(operator === true ? { operator } : {}),
+        },
         // The nonce is random and authenticated, and cookies of older versions have one too.
         id: nonce.toString('base64url'),
         owner: typeof owner === 'string' ? owner : undefined,

@@ -15,13 +15,22 @@ const htmxConfig = JSON.stringify({
   ],
 })
 
+/** They are no modules. */
+const libraries: ReadonlySet<string> = new Set(['htmx.js', 'uplot.js'])
+
 export function Document({
   title,
   assets,
+  scripts = [],
+  styles = [],
   children,
 }: {
   readonly title: string
   readonly assets: string
+  /** By their names in assets.ts, in the order in which they run. */
+  readonly scripts?: readonly string[]
+  /** Besides the one of all pages. */
+  readonly styles?: readonly string[]
   readonly children?: Child
 }) {
   return (
@@ -33,11 +42,16 @@ export function Document({
         <meta name="htmx-config" content={htmxConfig} />
         <title>{title}</title>
         <link rel="icon" href={`${assets}/icon.svg`} type="image/svg+xml" />
-        <link rel="stylesheet" href={`${assets}/uplot.css`} />
-        <link rel="stylesheet" href={`${assets}/dashboard.css`} />
-        <script src={`${assets}/htmx.js`} defer />
-        <script src={`${assets}/uplot.js`} defer />
-        <script src={`${assets}/dashboard.js`} defer />
+        {['dashboard.css', ...styles].map((name) => (
+          <link rel="stylesheet" href={`${assets}/${name}`} />
+        ))}
+        {scripts.map((name) =>
+          libraries.has(name) ? (
+            <script src={`${assets}/${name}`} defer />
+          ) : (
+            <script type="module" src={`${assets}/${name}`} />
+          ),
+        )}
       </head>
       <body>{children}</body>
     </html>

@@ -16,6 +16,14 @@ const steps: readonly (readonly [seconds: number, unit: string])[] = [
   [60, 'min'],
 ]
 
+const byteUnits = ['KiB', 'MiB', 'GiB', 'TiB']
+
+export function formatBytes(value: number): string {
+  if (value < 1_024) return `${value} B`
+  const step = Math.min(byteUnits.length, Math.floor(Math.log2(value) / 10))
+  return `${(value / 1_024 ** step).toFixed(1)} ${byteUnits[step - 1]}`
+}
+
 /** How long ago, in the largest unit that fits. */
 export function formatAge(iso: string, now: number): string {
   const seconds = Math.max(0, (now - Date.parse(iso)) / 1_000)

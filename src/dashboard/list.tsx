@@ -1,6 +1,7 @@
-// A paginated list that can refresh its current page: the table, the cursor that a refresh sends, and the page buttons.
+// A paginated list that refreshes itself: the table, and links to its pages.
 
 import type { Child } from 'hono/jsx'
+import { Region } from './regions.tsx'
 
 export interface Column {
   readonly title: string
@@ -12,21 +13,16 @@ interface ListProps {
   /** Used in paths and element ids, for example `sessions`. */
   readonly name: string
   readonly columns: readonly Column[]
+  /** The address of a page of this list; of the first one without a cursor. */
+  readonly urlOf: (cursor: string | undefined) => string
   readonly cursor: string | undefined
   readonly nextCursor: string | undefined
-  /** Selector of a form to send along, such as a filter. */
-  readonly include?: string
   readonly children?: Child
 }
 
-export function List({ name, columns, cursor, nextCursor, include, children }: ListProps) {
-  const path = `/cwm/ui/${name}`
-  const next = nextCursor === undefined ? undefined : `${path}?cursor=${encodeURIComponent(nextCursor)}`
-  // A page change replaces a refresh in progress, whose response would be of another page.
-  const turn = { 'hx-include': include, 'hx-target': `#${name}`, 'hx-sync': `#${name}:replace` }
+export function List({ name, columns, urlOf, cursor, nextCursor, children }: ListProps) {
   return (
-    <>
-      <input type="hidden" name="cursor" value={cursor ?? ''} />
+    <Region id={name} url={urlOf(cursor)}>
       <table>
         <thead>
           <tr>
@@ -41,35 +37,41 @@ export function List({ name, columns, cursor, nextCursor, include, children }: L
       </table>
       <nav class="pages" aria-label={`Pages of ${name}`}>
         {cursor === undefined ? null : (
-          <button type="button" id={`${name}-first`} hx-get={path} {...turn}>
+          <PageLink name={name} id={`${name}-first`} url={urlOf(undefined)}>
             First page
-          </button>
+          </PageLink>
         )}
-        {next === undefined ? null : (
-          <button type="button" id={`${name}-next`} hx-get={next} {...turn}>
+        {nextCursor === undefined ? null : (
+          <PageLink name={name} id={`${name}-next`} url={urlOf(nextCursor)}>
             Next page
-          </button>
+          </PageLink>
         )}
       </nav>
-    </>
+    </Region>
   )
 }
 
-interface DetailLinkProps {
-  readonly path: string
-  /** Element id, to restore the focus when the dialog closes. */
-  readonly id?: string
+interface PageLinkProps {
+  readonly name: string
+  readonly id: string
+  readonly url: string
   readonly children?: Child
 }
 
-/** A button that opens details in the dialog. */
-export function DetailLink({ path, id, children }: DetailLinkProps) {
+/** Replaces a refresh in progress, whose response would be of another page. */
+function PageLink({ name, id, url, children }: PageLinkProps) {
   return (
-    <button type="button" class="link" id={id} hx-get={path} hx-target="#dialog-body" hx-sync="#dialog-body:replace">
+    <a
+      class="button"
+      id={id}
+      href={url}
+      hx-get={url}
+      hx-target={`#${name}`}
+      hx-swap="outerHTML"
+      hx-sync={`#${name}:replace`}
+      data-history="push"
+    >
       {children}
-    </button>
+    </a>
   )
 }
-
-export const sessionPath = (id: string) => `/cwm/ui/sessions/${encodeURIComponent(id)}`
-export const windowPath = (name: string) => `/cwm/ui/windows/${encodeURIComponent(name)}`

@@ -63,9 +63,8 @@ export class Logins {
     return { identity, login: { owner, id, until } }
   }
 
-  /** Only the operator's key may name a tenant. */
   #ownerOf(identity: Identity, tenant: string): string {
-    if (identity.tenant !== undefined) return 'operator'
+    if (identity.operator === true || identity.tenant !== undefined) return 'operator'
     return this.#parts.isListed(tenant) ? `tenant:${tenant}` : unlistedOwner(tenant)
   }
 }

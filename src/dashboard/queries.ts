@@ -1,13 +1,14 @@
 // REST queries for the pages.
 
-import { type CallRest, RestError } from '../base/call-rest.ts'
+import { RestError } from '../base/call-rest.ts'
 import type { PageJson } from '../wire/lists.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { NearLimitJson } from '../wire/tenants.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import type { SessionRow } from './sessions.tsx'
-import type { Family } from './window-detail.tsx'
-import type { WindowFilter } from './windows.tsx'
+import type { SessionRow } from './sessions/sessions.tsx'
+import type { Ask } from './viewers.ts'
+import type { WindowFilter } from './windows/filter.ts'
+import type { Family } from './windows/window-detail.tsx'
 
 const PAGE_SIZE = 25
 /** Windows of a session that its gauge shows. */
@@ -15,8 +16,6 @@ const MAX_GAUGE_WINDOWS = 20
 /** Ancestors and children that a family tree shows. */
 const MAX_ANCESTORS = 10
 const MAX_CHILDREN = 50
-
-export type Ask = <T>(method: Parameters<CallRest>[0], path: string, body?: object) => Promise<T>
 
 export const sessionApiPath = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
 export const windowApiPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`

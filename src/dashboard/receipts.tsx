@@ -7,7 +7,7 @@ import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
 import { FieldList, Note, Remarks, Submit } from './components.tsx'
 import { durabilities, formatDuration, formatNumber, pluralize } from './format.ts'
-import { sessionPath, windowPath } from './list.tsx'
+import { sessionPath, windowPath } from './regions.tsx'
 
 function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
   return (

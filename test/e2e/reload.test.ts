@@ -84,7 +84,7 @@ describe('a key that a reload removes', () => {
     const onText = (text: string) => {
       seen += text
     }
-    const page = ask(cwm.url, '/cwm/ui/events', { headers: { cookie }, onText })
+    const page = ask(cwm.url, '/cwm/ui/live', { headers: { cookie }, onText })
     const [leaving, staying] = [
       await listen(cwm.url, bearer(KEYS.leaving)),
       await listen(cwm.url, bearer(KEYS.staying)),

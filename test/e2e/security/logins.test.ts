@@ -50,7 +50,7 @@ describe('a cookie that was copied before the log out', () => {
   it('receives no further event on a stream that it opened', async () => {
     const copied = await logIn()
     let seen = ''
-    const stream = ask(stack.url, '/cwm/ui/events', {
+    const stream = ask(stack.url, '/cwm/ui/live', {
       headers: { cookie: copied },
       onText: (text) => {
         seen += text

@@ -59,7 +59,7 @@ describe('documents that need no key', () => {
   })
 
   it('have assets that are not sent again either', async () => {
-    const { text } = await ask(cwm.url, '/cwm/ui/login')
+    const { text } = await ask(cwm.url, '/cwm/ui/windows')
     const path = /\/cwm\/ui\/assets\/\w+\/dashboard\.js/.exec(text)?.[0] ?? ''
     const { headers } = await ask(cwm.url, path)
 

@@ -1,10 +1,10 @@
 // The dashboard's routes without a browser: access, pages of other origins, escaping, and how to turn it off.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { keyHash } from '../../src/base/auth.ts'
-import { ask, type Got } from '../support/client.ts'
-import { call, frozenSession, rest } from '../support/rest.ts'
-import { type Stack, startStack } from '../support/stack.ts'
+import { keyHash } from '../../../src/base/auth.ts'
+import { ask, type Got } from '../../support/client.ts'
+import { call, frozenSession, rest } from '../../support/rest.ts'
+import { type Stack, startStack } from '../../support/stack.ts'
 
 const form = (url: string, path: string, fields: Record<string, string>, headers: Record<string, string> = {}) =>
   fetch(`${url}${path}`, { method: 'POST', body: new URLSearchParams(fields), headers, redirect: 'manual' })
@@ -47,7 +47,7 @@ describe('without keys', () => {
     const [detail, list, search] = await Promise.all([
       html('/cwm/ui/windows/first'),
       html('/cwm/ui/windows'),
-      html(`/cwm/ui?search=${encodeURIComponent('"><script>x</script>')}`),
+      html(`/cwm/ui/windows?search=${encodeURIComponent('"><script>x</script>')}`),
     ])
     await rest(stack.url, 'PATCH', '/windows/first', { note: '', tags: [] })
 
@@ -138,7 +138,7 @@ describe('with keys', () => {
   )
 
   it('receives no events', async () => {
-    expect((await ask(stack.url, '/cwm/ui/events')).status).toBe(401)
+    expect((await ask(stack.url, '/cwm/ui/live')).status).toBe(401)
   })
 
   it.each(['', 'two words', 'ä', 'x'.repeat(2_000)])('%j is not a key', async (api_key) => {

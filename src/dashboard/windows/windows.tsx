@@ -1,19 +1,12 @@
 // The table of windows with its filter.
 
-import type { PageJson } from '../wire/lists.ts'
-import type { WindowJson } from '../wire/windows.ts'
-import { formatAge } from './format.ts'
-import { type Column, DetailLink, List, windowPath } from './list.tsx'
+import type { PageJson } from '../../wire/lists.ts'
+import type { WindowJson } from '../../wire/windows.ts'
+import { formatAge } from '../format.ts'
+import { type Column, List } from '../list.tsx'
+import { DetailLink, Region, windowPath } from '../regions.tsx'
+import { isFiltered, type WindowFilter, windowsUrl } from './filter.ts'
 import { formatRestorable, State, Tags, Tiers } from './window-state.tsx'
-
-/** The filter, as the form sends it. */
-export interface WindowFilter {
-  readonly search: string
-  readonly tag: string
-  readonly state: string
-  readonly sort: string
-  readonly order: string
-}
 
 const sorts = { created: 'created', name: 'name', thawed: 'last thaw', tokens: 'tokens' } as const
 const orders = { desc: 'descending', asc: 'ascending' } as const
@@ -24,10 +17,13 @@ export function FilterForm({ filter }: { readonly filter: WindowFilter }) {
     <search aria-label="Windows">
       <form
         id="filter"
+        action="/cwm/ui/windows"
         hx-get="/cwm/ui/windows"
         hx-target="#windows"
+        hx-swap="outerHTML"
         hx-trigger="input changed delay:250ms, change, submit"
         hx-sync="#windows:replace"
+        data-history="replace"
       >
         <label>
           <span>Search</span>
@@ -85,29 +81,22 @@ const columns: readonly Column[] = [
 
 export interface WindowsProps {
   readonly page: PageJson<WindowJson>
+  readonly filter: WindowFilter
   readonly cursor: string | undefined
-  /** Whether a filter is set. */
-  readonly filtered: boolean
   readonly now: number
 }
 
-export function Windows({ page: { data, next_cursor }, cursor, filtered, now }: WindowsProps) {
+export function Windows({ page: { data, next_cursor }, filter, cursor, now }: WindowsProps) {
   if (data.length === 0 && cursor === undefined) {
-    return filtered ? (
-      <div class="empty">
-        <p>No matching windows.</p>
-      </div>
-    ) : (
-      <div class="empty">
-        <p>No windows yet.</p>
-        <p>
-          Open a session and freeze it, or send a turn with the header <code>x-cwm-freeze: NAME</code>.
-        </p>
-      </div>
+    return (
+      <Region id="windows" url={windowsUrl(filter, undefined)}>
+        <NoWindows filtered={isFiltered(filter)} />
+      </Region>
     )
   }
+  const urlOf = (other: string | undefined) => windowsUrl(filter, other)
   return (
-    <List name="windows" columns={columns} cursor={cursor} nextCursor={next_cursor} include="#filter">
+    <List name="windows" columns={columns} urlOf={urlOf} cursor={cursor} nextCursor={next_cursor}>
       {data.map((window) => (
         <tr>
           <th scope="row">
@@ -136,5 +125,20 @@ export function Windows({ page: { data, next_cursor }, cursor, filtered, now }: 
         </tr>
       ))}
     </List>
+  )
+}
+
+function NoWindows({ filtered }: { readonly filtered: boolean }) {
+  return filtered ? (
+    <div class="empty">
+      <p>No matching windows.</p>
+    </div>
+  ) : (
+    <div class="empty">
+      <p>No windows yet.</p>
+      <p>
+        Open a session and freeze it, or send a turn with the header <code>x-cwm-freeze: NAME</code>.
+      </p>
+    </div>
   )
 }

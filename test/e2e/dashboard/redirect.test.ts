@@ -1,7 +1,7 @@
 // `/` redirects browsers to the dashboard. Other clients get the proxy's answer.
 
 import { afterEach, expect, it } from 'vitest'
-import { type Stack, startStack } from '../support/stack.ts'
+import { type Stack, startStack } from '../../support/stack.ts'
 
 let stack: Stack
 afterEach(() => stack.close())

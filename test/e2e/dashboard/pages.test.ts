@@ -1,45 +1,24 @@
 // The dashboard in a real Chromium: what it shows and does, used as people use it; and that it never violates its own CSP or accessibility
 // rules.
 
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { keyHash } from '../../src/base/auth.ts'
-import type { Settings } from '../../src/config/schema.ts'
-import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
-import { aWindow, someContent } from '../contracts/store/sample-records.ts'
-import { launchBrowser, noBrowser, openPage, type Watched } from '../support/browser.ts'
-import { chat, user } from '../support/conversation.ts'
-import { call, frozenSession, rest } from '../support/rest.ts'
-import { type Stack, startStack } from '../support/stack.ts'
-
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+import { keyHash } from '../../../src/base/auth.ts'
+import type { Settings } from '../../../src/config/schema.ts'
+import { openSqliteStore } from '../../../src/store/sqlite/sqlite.ts'
+import { aWindow, someContent } from '../../contracts/store/sample-records.ts'
+import { axeViolations } from '../../support/axe.ts'
+import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
+import { chat, user } from '../../support/conversation.ts'
+import { call, frozenSession, rest } from '../../support/rest.ts'
+import { type Stack, startStack } from '../../support/stack.ts'
 
 let browser: Browser
 beforeAll(async () => {
   if (!noBrowser) browser = await launchBrowser()
 }, 30_000)
 afterAll(() => browser?.close())
-
-/** The accessibility rules that the page violates. Run in an isolated world, because the page's CSP blocks other scripts. */
-async function axeViolations(page: Page): Promise<string[]> {
-  const session = await page.context().newCDPSession(page)
-  const { frameTree } = await session.send('Page.getFrameTree')
-  const { executionContextId: contextId } = await session.send('Page.createIsolatedWorld', {
-    frameId: frameTree.frame.id,
-  })
-  await session.send('Runtime.evaluate', { expression: `${axeSource};0`, contextId })
-  const { result } = await session.send('Runtime.evaluate', {
-    expression:
-      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html).join(" ")))',
-    contextId,
-    awaitPromise: true,
-    returnByValue: true,
-  })
-  return result.value as string[]
-}
 
 describe.skipIf(noBrowser)('the dashboard', () => {
   let stack: Stack
@@ -55,7 +34,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   beforeEach(async () => {
     watched = await openPage(browser)
     page = watched.page
-    await page.goto(`${stack.url}/cwm/`)
+    await page.goto(`${stack.url}/cwm/ui/windows`)
   })
   afterEach(async () => {
     expect(watched.faults).toEqual([])
@@ -63,18 +42,21 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   })
 
   const open = async (name: string) => {
-    await page.getByRole('button', { name, exact: true }).first().click()
+    await page.getByRole('link', { name, exact: true }).first().click()
     await page.getByRole('heading', { name, exact: true }).waitFor()
   }
-  const row = (name: string) => page.getByRole('row').filter({ has: page.getByRole('button', { name, exact: true }) })
+  const row = (name: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) })
+  const visit = (tab: string) => page.goto(`${stack.url}/cwm/ui/${tab}`)
   const dialog = () => page.getByRole('dialog')
 
   it('shows sessions with a gauge of their context and freeze points, and windows with their health', async () => {
+    await visit('sessions')
     const gauge = row('ann').getByRole('img')
-
     expect(await gauge.getAttribute('aria-label')).toMatch(
       /^[\d,]+ of 8,192 tokens, \d+%; 0 cached; auto-freeze point at 75%; windows: .*first at [\d,]+/,
     )
+    await visit('windows')
+
     expect(await row('first').innerText()).toMatch(/frozen\s+[\d,]+ \(\d+%\)\s+L1 \d\/\d\s*L2 \d\/\d\s*pinned/)
     expect(await row('child').innerText()).toContain('of first')
     await page.getByText('Healthy').waitFor()
@@ -82,6 +64,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   })
 
   it('draws charts of the last hour', async () => {
+    await visit('')
     await page.locator('#cached-now').filter({ hasText: '% in the last hour' }).waitFor()
 
     expect(await page.locator('#cached-chart canvas').count()).toBe(1)
@@ -89,6 +72,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   })
 
   it('freezes a session, with tags and a note, and shows the receipt', async () => {
+    await visit('sessions')
     await open('ann')
     await dialog().getByLabel('Window name').fill('by-hand')
     await dialog().getByLabel('Tags').fill('law, old')
@@ -97,6 +81,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await dialog().getByRole('heading', { name: 'Frozen: by-hand' }).waitFor()
     const receipt = await dialog().innerText()
     await dialog().getByRole('button', { name: 'Done' }).click()
+    await visit('windows')
     await row('by-hand').waitFor()
     await open('by-hand')
 
@@ -115,6 +100,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await dialog().getByRole('heading', { name: 'Thawed: first' }).waitFor()
 
     expect(await dialog().innerText()).toMatch(/Session\s+eve\s+Restored\s+[\d,]+ of [\d,]+ tokens/)
+    await visit('sessions')
     await row('eve').waitFor()
   })
 
@@ -185,7 +171,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
 
   it('ends a session', async () => {
     await chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': 'short' } })
-    await page.reload()
+    await visit('sessions')
     await open('short')
     await dialog().getByRole('button', { name: 'End session…' }).click()
     await dialog().getByRole('button', { name: 'End', exact: true }).click()
@@ -231,9 +217,12 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await rest(stack.url, 'POST', '/windows', { name: 'elsewhere', session_id: 'ann' })
 
     await row('elsewhere').waitFor()
+    await visit('events')
+    await page.getByText('live', { exact: true }).waitFor()
+    await rest(stack.url, 'POST', '/windows', { name: 'elsewhere-2', session_id: 'ann' })
     await page
       .locator('#events li')
-      .filter({ hasText: /frozen elsewhere · session ann/ })
+      .filter({ hasText: /frozen elsewhere-2 · session ann/ })
       .waitFor()
   })
 
@@ -255,7 +244,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   })
 
   it('can be used by keyboard only', async () => {
-    await row('first').getByRole('button').focus()
+    await row('first').getByRole('link').focus()
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'first', exact: true }).waitFor()
     await expect.poll(() => page.evaluate('document.activeElement?.tagName')).toBe('H2')
@@ -276,7 +265,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   it('shows when cwm is down, and when it is back', async () => {
     await page.getByText('Healthy').waitFor()
     await watched.context.setOffline(true)
-    await page.getByRole('button', { name: 'first', exact: true }).click()
+    await page.getByRole('link', { name: 'first', exact: true }).click()
     await page.getByText('cwm does not answer.').waitFor()
     await watched.context.setOffline(false)
     await open('first')
@@ -285,30 +274,41 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   })
 
   it.each([
-    ['light', 1280],
-    ['dark', 1280],
+    ['light', 1440],
+    ['dark', 1440],
+    ['light', 1024],
+    ['dark', 1024],
     ['light', 390],
     ['dark', 390],
   ] as const)(
     'has nothing that axe finds, %s at %i pixels, and nothing wider than the screen',
     async (colorScheme, width) => {
       const other = await openPage(browser, { colorScheme, viewport: { width, height: 844 } })
-      await other.page.goto(`${stack.url}/cwm/`)
-      await other.page.getByText('Healthy').waitFor()
-      const found: Record<string, string[]> = { page: await axeViolations(other.page) }
-      const wide = await other.page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
-      const states = { session: 'ann', window: 'child' }
-      for (const [state, name] of Object.entries(states)) {
-        await other.page.getByRole('button', { name, exact: true }).first().click()
-        await other.page.getByRole('heading', { name, exact: true }).waitFor()
+      const found: Record<string, string[]> = {}
+      const wide: Record<string, number> = {}
+      const check = async (state: string) => {
         found[state] = await axeViolations(other.page)
-        await other.page.keyboard.press('Escape')
+        wide[state] = await other.page.evaluate<number>(
+          'Math.max(0, document.documentElement.scrollWidth - innerWidth)',
+        )
+      }
+      for (const tab of ['', 'sessions', 'windows', 'events', 'windows/child', 'sessions/ann', 'windows/none']) {
+        await other.page.goto(`${stack.url}/cwm/ui/${tab}`)
+        await other.page.getByText('Healthy').waitFor()
+        await check(tab)
+      }
+      for (const [tab, name] of Object.entries({ sessions: 'ann', windows: 'child' })) {
+        await other.page.goto(`${stack.url}/cwm/ui/${tab}`)
+        await other.page.getByRole('link', { name, exact: true }).first().click()
+        await other.page.getByRole('heading', { name, exact: true }).waitFor()
+        await check(`${tab} dialog`)
       }
       await other.page.goto(`${stack.url}/cwm/ui/login`)
-      found.login = await axeViolations(other.page)
+      await check('login')
 
-      expect(found).toEqual({ page: [], session: [], window: [], login: [] })
-      expect(wide).toBeLessThanOrEqual(0)
+      expect(Object.entries(found).filter(([, violations]) => violations.length > 0)).toEqual([])
+      expect(Object.entries(wide).filter(([, pixels]) => pixels > 0)).toEqual([])
+      expect(Object.keys(found)).toHaveLength(10)
       expect(other.faults).toEqual([])
       await other.context.close()
     },
@@ -330,21 +330,22 @@ describe.skipIf(noBrowser)('the dashboard with many windows', () => {
     await stack.restart()
     const { page, context, faults } = await openPage(browser)
     const began = performance.now()
-    await page.goto(`${stack.url}/cwm/ui?sort=name&order=asc`)
+    await page.goto(`${stack.url}/cwm/ui/windows?sort=name&order=asc`)
     console.log(`page with a thousand windows: ${Math.round(performance.now() - began)} ms`)
     const names = () => page.locator('#windows tbody th .link').allInnerTexts()
 
-    expect(await page.locator('.cards').innerText()).toContain('1,000')
     expect(await names()).toHaveLength(25)
-    await page.getByRole('button', { name: 'Next page' }).click()
+    await page.getByRole('link', { name: 'Next page' }).click()
     await expect.poll(async () => (await names())[0]).toBe('w-025')
     // A refresh stays on the page.
     await rest(stack.url, 'PATCH', '/windows/w-026', { note: 'x' })
     await frozenSession(stack.url, { session: 'bo', window: 'a-new-one', words: 300 })
-    await page.locator('#events li').filter({ hasText: 'a-new-one' }).waitFor()
+    await page.waitForResponse((response) => response.url().includes('cursor='))
     expect((await names())[0]).toBe('w-025')
-    await page.getByRole('button', { name: 'First page' }).click()
+    await page.getByRole('link', { name: 'First page' }).click()
     await expect.poll(async () => (await names())[0]).toBe('a-new-one')
+    await page.goto(`${stack.url}/cwm/ui`)
+    expect(await page.locator('.cards').innerText()).toContain('1,001')
     expect(faults).toEqual([])
     await context.close()
     await stack.close()
@@ -373,11 +374,18 @@ describe.skipIf(noBrowser)('the login', () => {
     await watched.page.goto(`${stack.url}/cwm/`)
   })
   afterEach(() => watched.context.close())
+  const mine = () => watched.page.getByRole('link', { name: 'mine', exact: true })
+  const visitWindows = () => watched.page.goto(`${stack.url}/cwm/ui/windows`)
 
   const logIn = async (key: string, tenant = '') => {
     await watched.page.getByLabel('API key').fill(key)
     await watched.page.getByLabel('Tenant').fill(tenant)
     await watched.page.getByRole('button', { name: 'Log in' }).click()
+  }
+  const logInToWindows = async (key: string, tenant?: string) => {
+    await logIn(key, tenant)
+    await watched.page.getByRole('button', { name: 'Log out' }).waitFor()
+    await visitWindows()
   }
 
   it('comes first, and rejects an unknown key', async () => {
@@ -390,8 +398,8 @@ describe.skipIf(noBrowser)('the login', () => {
   })
 
   it('shows a tenant its own data, keeps the key unreadable in the cookie, and can be ended', async () => {
-    await logIn(keys.acme)
-    await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
+    await logInToWindows(keys.acme)
+    await mine().first().waitFor()
     const [cookie] = await watched.context.cookies()
     const sent = Buffer.from(String(cookie?.value), 'base64url').toString('latin1')
     await watched.page.getByRole('button', { name: 'Log out' }).click()
@@ -403,25 +411,25 @@ describe.skipIf(noBrowser)('the login', () => {
   })
 
   it('shows another tenant none of it', async () => {
-    await logIn(keys.other)
+    await logInToWindows(keys.other)
     await watched.page.getByText('No windows yet.').waitFor()
 
-    expect(await watched.page.getByRole('button', { name: 'mine', exact: true }).count()).toBe(0)
+    expect(await mine().count()).toBe(0)
   })
 
   it('lets the operator act for a named tenant', async () => {
-    await logIn(keys.operator, 'acme')
+    await logInToWindows(keys.operator, 'acme')
 
-    await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
+    await mine().first().waitFor()
   })
 
   it('survives a restart, and ends when its key is removed', async () => {
-    await logIn(keys.acme)
-    await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
+    await logInToWindows(keys.acme)
+    await mine().first().waitFor()
     const port = Number(new URL(stack.url).port)
     await stack.restart({ port })
     await watched.page.reload()
-    await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
+    await mine().first().waitFor()
     await stack.restart({ port, tenants: tenants.slice(1) })
     await watched.page.reload()
 

@@ -1,8 +1,8 @@
 // How well a window is stored: its state, its tiers, its tags.
 
-import type { FreezeReceiptJson } from '../wire/receipts.ts'
-import type { WindowJson } from '../wire/windows.ts'
-import { formatNumber, formatPercent } from './format.ts'
+import type { FreezeReceiptJson } from '../../wire/receipts.ts'
+import type { WindowJson } from '../../wire/windows.ts'
+import { formatNumber, formatPercent } from '../format.ts'
 
 export function formatRestorable(receipt: FreezeReceiptJson | undefined): string {
   if (receipt === undefined || receipt.tokens === 0) return '–'

@@ -1,8 +1,8 @@
 // The details of a session, with its actions.
 
-import { Field, FieldList, Note, Submit } from './components.tsx'
-import { formatAge, formatNumber, pluralize } from './format.ts'
-import { DetailLink, sessionPath, windowPath } from './list.tsx'
+import { Field, FieldList, Note, Submit } from '../components.tsx'
+import { formatAge, formatNumber, pluralize } from '../format.ts'
+import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
 import { SessionGauge, type SessionRow, type SessionsProps } from './sessions.tsx'
 
 export function SessionDetail({
@@ -10,7 +10,7 @@ export function SessionDetail({
   windows,
   freezeAt,
   now,
-}: SessionRow & Omit<SessionsProps, 'page' | 'cursor'>) {
+}: SessionRow & Pick<SessionsProps, 'freezeAt' | 'now'>) {
   const { id, usage, prefix_break: broken, rollover, thaw } = session
   return (
     <article>

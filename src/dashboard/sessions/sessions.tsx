@@ -1,11 +1,12 @@
 // The table of sessions. Problems of a session are marked next to its name.
 
-import type { PageJson } from '../wire/lists.ts'
-import type { SessionJson } from '../wire/sessions.ts'
-import type { WindowJson } from '../wire/windows.ts'
-import { formatAge, formatNumber, pluralize } from './format.ts'
-import { Gauge } from './gauge.tsx'
-import { type Column, DetailLink, List, sessionPath } from './list.tsx'
+import type { PageJson } from '../../wire/lists.ts'
+import type { SessionJson } from '../../wire/sessions.ts'
+import type { WindowJson } from '../../wire/windows.ts'
+import { formatAge, formatNumber, pluralize } from '../format.ts'
+import { Gauge } from '../gauge.tsx'
+import { type Column, List } from '../list.tsx'
+import { DetailLink, Region, sessionPath } from '../regions.tsx'
 
 export interface SessionRow {
   readonly session: SessionJson
@@ -29,19 +30,25 @@ const columns: readonly Column[] = [
   { title: 'Last turn', kind: 'age wide' },
 ]
 
+export function sessionsUrl(cursor: string | undefined): string {
+  return `/cwm/ui/sessions${cursor === undefined ? '' : `?cursor=${encodeURIComponent(cursor)}`}`
+}
+
 export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }: SessionsProps) {
   if (data.length === 0 && cursor === undefined) {
     return (
-      <div class="empty">
-        <p>No sessions yet.</p>
-        <p>
-          Point an SDK at <code>/v1</code> of this cwm. Each conversation becomes a session.
-        </p>
-      </div>
+      <Region id="sessions" url={sessionsUrl(undefined)}>
+        <div class="empty">
+          <p>No sessions yet.</p>
+          <p>
+            Point an SDK at <code>/v1</code> of this cwm. Each conversation becomes a session.
+          </p>
+        </div>
+      </Region>
     )
   }
   return (
-    <List name="sessions" columns={columns} cursor={cursor} nextCursor={next_cursor}>
+    <List name="sessions" columns={columns} urlOf={sessionsUrl} cursor={cursor} nextCursor={next_cursor}>
       {data.map(({ session, windows }) => (
         <tr>
           <th scope="row">

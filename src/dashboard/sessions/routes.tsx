@@ -1,0 +1,43 @@
+// The tab of sessions: the list, the details, and the end of a session.
+
+import type { DeletionJson } from '../../wire/deletions.ts'
+import type { SessionJson } from '../../wire/sessions.ts'
+import { GaugeLegend } from '../gauge.tsx'
+import { type Mount, refreshLists } from '../pages.tsx'
+import { readFreezeAt, readSessions, readWindowsOf, sessionApiPath } from '../queries.ts'
+import { ConfirmEnd, Deleted } from '../receipts.tsx'
+import { SessionDetail } from './session-detail.tsx'
+import { Sessions, sessionsUrl } from './sessions.tsx'
+
+export const sessions: Mount = (app, pages) => {
+  app.get('/sessions', async (c) => {
+    const cursor = c.req.query('cursor') || undefined
+    const list = <Sessions {...(await readSessions(pages.ask(c), cursor))} cursor={cursor} now={pages.now()} />
+    const body = (
+      <section class="card" aria-label="Sessions">
+        <GaugeLegend />
+        {list}
+      </section>
+    )
+    return await pages.show(c, { tab: 'sessions', title: 'Sessions', body, fragment: list, url: sessionsUrl(cursor) })
+  })
+  app.get('/sessions/:id', async (c) => {
+    const ask = pages.ask(c)
+    const id = c.req.param('id')
+    const [session, windows, freezeAt] = await Promise.all([
+      ask<SessionJson>('GET', sessionApiPath(id)),
+      readWindowsOf(ask, id),
+      readFreezeAt(ask),
+    ])
+    const body = <SessionDetail session={session} windows={windows} freezeAt={freezeAt} now={pages.now()} />
+    return await pages.showDetail(c, { tab: 'sessions', title: id, body })
+  })
+  app.get('/sessions/:id/end', async (c) => {
+    const id = c.req.param('id')
+    return await pages.showDetail(c, { tab: 'sessions', title: `End ${id}`, body: <ConfirmEnd id={id} /> })
+  })
+  app.post('/sessions/:id/end', async (c) => {
+    const deletion = await pages.ask(c)<DeletionJson>('DELETE', sessionApiPath(c.req.param('id')))
+    return await pages.html(c, <Deleted deletion={deletion} />, refreshLists)
+  })
+}

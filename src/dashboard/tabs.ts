@@ -1,0 +1,15 @@
+// The tabs of the dashboard, in their order. Each is a folder of its own; its routes are mounted from here, and nowhere else.
+
+import { events } from './events/routes.tsx'
+import type { Tab } from './layout.tsx'
+import { overview } from './overview/routes.tsx'
+import type { Mount } from './pages.tsx'
+import { sessions } from './sessions/routes.tsx'
+import { windows } from './windows/routes.tsx'
+
+export const tabs: readonly (Tab & { readonly mount: Mount })[] = [
+  { key: 'overview', title: 'Overview', path: '', scope: 'tenant', mount: overview },
+  { key: 'sessions', title: 'Sessions', path: '/sessions', scope: 'tenant', mount: sessions },
+  { key: 'windows', title: 'Windows', path: '/windows', scope: 'tenant', mount: windows },
+  { key: 'events', title: 'Events', path: '/events', scope: 'any', mount: events },
+]

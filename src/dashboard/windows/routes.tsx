@@ -1,0 +1,87 @@
+// The tab of windows: the list, the details, and what can be done with a window.
+
+import { RestError } from '../../base/call-rest.ts'
+import type { DeletionJson } from '../../wire/deletions.ts'
+import type { ThawReceiptJson } from '../../wire/receipts.ts'
+import type { SessionJson } from '../../wire/sessions.ts'
+import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../../wire/windows.ts'
+import { textOf } from '../forms.ts'
+import { type Mount, refreshLists } from '../pages.tsx'
+import { readFamily, readWindows, sessionApiPath, windowApiPath } from '../queries.ts'
+import { ConfirmDelete, ConfirmReplace, Deleted, Frozen, Thawed } from '../receipts.tsx'
+import { readFilter, windowsUrl } from './filter.ts'
+import { WindowDetail } from './window-detail.tsx'
+import { FilterForm, Windows } from './windows.tsx'
+
+export const windows: Mount = (app, pages) => {
+  app.get('/windows', async (c) => {
+    const filter = readFilter(c)
+    const cursor = c.req.query('cursor') || undefined
+    const page = await readWindows(pages.ask(c), filter, cursor)
+    const list = <Windows page={page} filter={filter} cursor={cursor} now={pages.now()} />
+    const body = (
+      <section class="card" aria-label="Windows">
+        <FilterForm filter={filter} />
+        {list}
+      </section>
+    )
+    return await pages.show(c, {
+      tab: 'windows',
+      title: 'Windows',
+      body,
+      fragment: list,
+      url: windowsUrl(filter, cursor),
+    })
+  })
+  app.post('/windows', async (c) => {
+    const form = await c.req.parseBody()
+    const [note, tags] = [textOf(form.note), textOf(form.tags).split(/[\s,]+/)]
+    const body: FreezeBody = {
+      name: textOf(form.name),
+      session_id: textOf(form.session_id),
+      tags: tags.filter((tag) => tag !== ''),
+      ...(note === '' ? {} : { note }),
+    }
+    const window = await pages.ask(c)<WindowJson>('POST', '/cwm/v1/windows', body)
+    return await pages.html(c, <Frozen window={window} />, refreshLists)
+  })
+  app.get('/windows/:name', async (c) => {
+    const ask = pages.ask(c)
+    const window = await ask<WindowJson>('GET', windowApiPath(c.req.param('name')))
+    const body = <WindowDetail window={window} family={await readFamily(ask, window)} now={pages.now()} />
+    return await pages.showDetail(c, { tab: 'windows', title: window.name, body })
+  })
+  app.post('/windows/:name/thaw', async (c) => {
+    const form = await c.req.parseBody()
+    const [id, name] = [textOf(form.session_id), c.req.param('name')]
+    const body: ThawBody = {
+      ...(id === '' ? {} : { session_id: id }),
+      ...(form.replace === 'true' ? { replace: true } : {}),
+    }
+    try {
+      const receipt = await pages.ask(c)<ThawReceiptJson>('POST', `${windowApiPath(name)}/thaw`, body)
+      return await pages.html(c, <Thawed receipt={receipt} />, refreshLists)
+    } catch (thrown) {
+      if (!(thrown instanceof RestError) || thrown.code !== 'session_has_turns') throw thrown
+      const session = await pages.ask(c)<SessionJson>('GET', sessionApiPath(id))
+      return await pages.html(c, <ConfirmReplace window={name} session={session} />)
+    }
+  })
+  app.post('/windows/:name/clone', async (c) => {
+    const form = await c.req.parseBody()
+    const at = textOf(form.at)
+    const body: CloneBody = { name: textOf(form.name), ...(at === '' ? {} : { at: Number(at) }) }
+    const clone = await pages.ask(c)<WindowJson>('POST', `${windowApiPath(c.req.param('name'))}/clone`, body)
+    return await pages.html(c, <Frozen window={clone} />, refreshLists)
+  })
+  app.get('/windows/:name/delete', async (c) => {
+    const window = await pages.ask(c)<WindowJson>('GET', windowApiPath(c.req.param('name')))
+    const body = <ConfirmDelete window={window} />
+    return await pages.showDetail(c, { tab: 'windows', title: `Delete ${window.name}`, body })
+  })
+  app.post('/windows/:name/delete', async (c) => {
+    const query = (await c.req.parseBody()).sessions === 'end' ? '?sessions=end' : ''
+    const deletion = await pages.ask(c)<DeletionJson>('DELETE', `${windowApiPath(c.req.param('name'))}${query}`)
+    return await pages.html(c, <Deleted deletion={deletion} />, refreshLists)
+  })
+}
