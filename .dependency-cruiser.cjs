@@ -12,7 +12,7 @@ const levels = {
   8: ['near-limit', 'prefix-break', 'passages', 'libraries'],
   9: ['turn'],
   10: ['ask'],
-  11: ['ask-chat', 'server', 'proxy', 'api', 'mcp', 'dashboard', 'doctor', 'config'],
+  11: ['ask-chat', 'server', 'proxy', 'api', 'mcp', 'dashboard', 'docs-site', 'doctor', 'config'],
   12: ['compose'],
   13: ['cli'],
 }
@@ -95,7 +95,7 @@ module.exports = {
     onlyIn('undici', 'undici', '^src/engines/'),
     onlyIn('libsql', 'libsql', '^src/store/sqlite/'),
     onlyIn('ioredis', 'ioredis', '^src/store/redis/'),
-    onlyIn('hono', '(hono|@hono)', '^src/(api|ask-chat|dashboard|compose)/'),
+    onlyIn('hono', '(hono|@hono)', '^src/(api|ask-chat|dashboard|docs-site|compose)/'),
     onlyIn('pino', 'pino', '^src/base/logger'),
     onlyIn('prom-client', 'prom-client', '^src/base/metrics'),
     onlyIn('commander', 'commander', '^src/cli/'),

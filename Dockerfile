@@ -7,6 +7,13 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
+# What the build renders for /cwm/docs/.
+COPY README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md ./
+COPY assets ./assets
+COPY docs ./docs
+COPY examples ./examples
+COPY scripts/docs-site ./scripts/docs-site
+COPY scripts/engine/README.md ./scripts/engine/README.md
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:22-bookworm-slim
@@ -18,6 +25,7 @@ WORKDIR /app
 RUN mkdir /data && chown 1000:1000 /data
 COPY --from=build --chown=root:root /app/package.json ./
 COPY --from=build --chown=root:root /app/node_modules ./node_modules
+COPY --from=build --chown=root:root /app/assets ./assets
 COPY --from=build --chown=root:root /app/dist ./dist
 USER 1000:1000
 VOLUME /data

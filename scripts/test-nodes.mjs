@@ -63,12 +63,19 @@ try {
     await run(`${found}: cwm demo, as installed`, node, [main, 'demo'], { env, cwd: app })
     const pages = [
       `import { Assets } from '${name}/dist/dashboard/assets.js'`,
+      `import { BuiltSite } from '${name}/dist/docs-site/built-site.js'`,
       "if (!(await new Assets().root()).startsWith('/cwm/ui/assets/')) process.exit(1)",
+      "if ((await new BuiltSite().find('/cwm/docs/')) === undefined) process.exit(1)",
     ].join('\n')
-    await run(`${found}: the files of the dashboard, as installed`, node, ['--input-type=module', '-e', pages], {
-      env,
-      cwd: app,
-    })
+    await run(
+      `${found}: the files of the dashboard and the documentation, as installed`,
+      node,
+      ['--input-type=module', '-e', pages],
+      {
+        env,
+        cwd: app,
+      },
+    )
     if (!quick) await run(`${found}: all tests`, node, ['node_modules/vitest/vitest.mjs', 'run'], { env })
   }
 } finally {

@@ -62,8 +62,11 @@ export class StaticDocument {
   }
 }
 
-/** Weak comparison, because a proxy in between may weaken the ETag when it compresses the body. */
-function matches(ifNoneMatch: string, etag: string): boolean {
+/**
+ * Whether an `If-None-Match` names the ETag (RFC 9110, 13.1.2). Weak comparison, because a proxy in between may weaken the ETag when it
+ * compresses the body.
+ */
+export function matches(ifNoneMatch: string, etag: string): boolean {
   return ifNoneMatch.split(',').some((one) => {
     const tag = one.trim()
     return tag === '*' || tag.replace(/^W\//, '') === etag

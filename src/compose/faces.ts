@@ -10,6 +10,7 @@ import { createAskChat } from '../ask-chat/ask-chat.ts'
 import type { RequestTracer } from '../base/request-trace.ts'
 import { version } from '../base/version.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
+import { createDocsSite } from '../docs-site/docs-site.ts'
 import { readAffinity } from '../engines/affinity.ts'
 import { BUCKET_MS } from '../journal/timeline.ts'
 import { reportUsage } from '../ledger/usage-report.ts'
@@ -151,4 +152,5 @@ function addDashboard({ log, now }: Start, { deriver, store, tenants }: Services
   const openApi = () => openApiText(api, version)
   api.route('/', createDashboard({ loginKey, store, isListed, callRest, fetch: api.fetch, openApi, now, log }))
   for (const path of ['/cwm', '/cwm/', '/cwm/ui/']) api.get(path, (c) => c.redirect('/cwm/ui', 302))
+  api.route('/', createDocsSite())
 }

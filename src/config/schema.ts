@@ -401,7 +401,9 @@ const shape = {
     .describe(
       'On shutdown, how long current answers and freezes may take to finish before they are aborted, milliseconds',
     ),
-  dashboard: flag.default(true).describe('Whether to serve the dashboard under `/cwm/`'),
+  dashboard: flag
+    .default(true)
+    .describe('Whether to serve the dashboard under `/cwm/` and the documentation under `/cwm/docs/`'),
   otlp_endpoint: url
     .optional()
     .describe(

@@ -72,7 +72,7 @@ describe('the Dockerfile', { timeout: 240_000 }, () => {
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  it('makes a cwm that starts, answers its health check, and stops', async ({ skip }) => {
+  it('makes a cwm that starts, answers its health check, has its pages, and stops', async ({ skip }) => {
     skip(!isCached)
     const sim = await startSim()
     const port = await freePort()
@@ -91,11 +91,16 @@ describe('the Dockerfile', { timeout: 240_000 }, () => {
     const [, command] = /CMD (\[.*\])/.exec(instructions(final, 'HEALTHCHECK')[0] ?? '') ?? []
     const [probe = '', ...rest] = list(command)
     const health = await promisify(execFile)(probe, rest, { cwd: stages.final, env })
+    const pages = ['/cwm/ui/login', '/cwm/docs/', '/cwm/docs/configuration'].map((path) =>
+      fetch(`http://127.0.0.1:${port}${path}`).then(({ status }) => status),
+    )
+    const statuses = await within('its pages are answered', Promise.all(pages))
     cwm.kill('SIGTERM')
     const [code] = (await within('cwm stops', once(cwm, 'exit'))) as [number | null]
     await sim.close()
 
     expect(health.stdout).toBe('')
+    expect(statuses).toEqual([200, 200, 200])
     expect(code).toBe(0)
   })
 

@@ -19,6 +19,8 @@ export function filesIn(folder: string, endings: readonly string[]): string[] {
 export const pages = [
   'README.md',
   'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
   ...['docs', 'examples', 'scripts', 'test/recorded'].flatMap((folder) => filesIn(folder, ['.md'])),
 ]
 

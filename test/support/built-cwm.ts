@@ -69,7 +69,9 @@ async function build(folder: string): Promise<void> {
   const tsc = join(root, 'node_modules', '.bin', 'tsc')
   // Not incremental, because with the info of an earlier build tsc would skip files that it believes to exist.
   // Not synchronous, because a simulator in this process would be blocked meanwhile and look like an LMCache that is down.
-  await promisify(execFile)(
+  const run = promisify(execFile)
+  const docs = run(process.execPath, ['scripts/docs-site/main.mjs', join(folder, 'dist', 'docs')], { cwd: root })
+  const compiled = run(
     tsc,
     [
       ...['-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist')],
@@ -77,4 +79,5 @@ async function build(folder: string): Promise<void> {
     ],
     { cwd: root },
   )
+  await Promise.all([docs, compiled])
 }
