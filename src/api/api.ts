@@ -27,11 +27,13 @@ import type { HealthJson, ReadinessJson, SharedPart } from '../wire/health.ts'
 import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import { type AskHandlerParts, mountAsks } from './ask-handlers.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
+import { mountBulk } from './bulk-handlers.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
 import { showHealth, showLiveness, showReadiness } from './health-routes.ts'
 import { AnswerHolds, countAnswers } from './hold-answers.ts'
 import { callInProcess } from './in-process.ts'
 import { type LibraryHandlerParts, mountLibraries } from './library-handlers.ts'
+import { type MessageHandlerParts, mountMessages } from './message-handlers.ts'
 import { openApiText } from './openapi.ts'
 import { readBody, receiveBody } from './read-body.ts'
 import { ResponseScopes } from './response-scopes.ts'
@@ -45,6 +47,7 @@ export interface ApiParts
     SessionHandlerParts,
     Omit<AskHandlerParts, 'holds'>,
     LibraryHandlerParts,
+    Omit<MessageHandlerParts, 'holds'>,
     AdminHandlerParts,
     EventHandlerParts,
     UsageHandlerParts {
@@ -129,12 +132,14 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   })
 
   const callerOf = (c: Context<Bindings>): ApiCaller => {
-    const { tenant, sharer, actor, apiKey, policy } = parts.callerOf(c.env.incoming)
+    const { tenant, sharer, actor, operator, apiKey, policy } = parts.callerOf(c.env.incoming)
     const { isolation, maxSessions } = policy
     const sessionOwner = { tenant, isolation, user: undefined, ...(maxSessions === undefined ? {} : { maxSessions }) }
-    return { tenant, sharer, policy, sessionOwner, operation: { apiKey, actor } }
+    return { tenant, sharer, actor, operator, policy, sessionOwner, operation: { apiKey, actor } }
   }
   mountWindows(app, { ...parts, holds }, callerOf)
+  mountBulk(app, parts, callerOf)
+  mountMessages(app, { ...parts, holds }, callerOf)
   mountSessions(app, parts, callerOf)
   mountAsks(app, { ...parts, holds }, callerOf)
   mountLibraries(app, parts, callerOf)

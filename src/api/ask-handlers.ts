@@ -9,11 +9,14 @@ import { askBody, windowAnswerSchema } from '../wire/asks.ts'
 import { manyAnswerSchema, manyAskBody } from '../wire/many-asks.ts'
 import { answerToWire, eventToWire, manyAnswerToWire } from './asks-to-wire.ts'
 import type { ApiCaller, Bindings, CallerOf } from './bindings.ts'
+import type { ContentAccess } from './content-access.ts'
 import { eventsOf } from './event-answer.ts'
 import type { AnswerHolds } from './hold-answers.ts'
 import * as routes from './routes.ts'
 
 export interface AskHandlerParts {
+  /** An answer may quote all messages. */
+  readonly access: ContentAccess
   readonly asker: Pick<WindowAsker, 'ask'>
   readonly manyAsker: Pick<ManyAsker, 'ask'>
   readonly holds: Pick<AnswerHolds, 'add'>
@@ -44,11 +47,13 @@ export const askMany = createRoute({
 
 export function mountAsks(
   app: OpenAPIHono<Bindings>,
-  { asker, manyAsker, holds }: AskHandlerParts,
+  { access, asker, manyAsker, holds }: AskHandlerParts,
   callerOf: CallerOf,
 ): void {
   app.openapi(askWindow, async (c) => {
-    const { tenant, policy, operation } = callerOf(c)
+    const caller = callerOf(c)
+    const { tenant, policy, operation } = caller
+    access.require(caller, { action: 'ask', target: 'window', name: c.req.valid('param').name })
     const { question, instructions, max_tokens: maxTokens, temperature, stream } = c.req.valid('json')
     const asked = { tenant, policy, window: c.req.valid('param').name, question, instructions, maxTokens, temperature }
     const options = { ...operation, signal: closeSignal(c.env.outgoing) }
@@ -62,6 +67,7 @@ export function mountAsks(
 
   app.openapi(askMany, async (c) => {
     const caller = callerOf(c)
+    access.require(caller, { action: 'ask', target: 'windows', name: 'many' })
     const { stream, ...body } = c.req.valid('json')
     const asked = manyQuestionOf(caller, body)
     const hold = (bytes: number) => holds.add(c.env, bytes)

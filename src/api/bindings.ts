@@ -14,6 +14,10 @@ export interface Bindings {
 
 export interface ApiCaller {
   readonly tenant: string
+  /** For the audit log: see `Caller.actor`. */
+  readonly actor: string
+  /** The operator acts for the tenant. */
+  readonly operator: boolean
   /** Whose share of the slots the request uses. */
   readonly sharer: string
   readonly policy: TenantPolicy

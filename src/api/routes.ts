@@ -45,7 +45,9 @@ export const failures = {
 export const windowName = z.object({
   name: z.string().openapi({ param: { name: 'name', in: 'path' }, example: 'before-refactor' }),
 })
-const sessionId = z.object({ id: z.string().openapi({ param: { name: 'id', in: 'path' }, example: 'support-42' }) })
+export const sessionId = z.object({
+  id: z.string().openapi({ param: { name: 'id', in: 'path' }, example: 'support-42' }),
+})
 
 export const listWindows = createRoute({
   method: 'get',

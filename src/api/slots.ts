@@ -26,6 +26,8 @@ export const slotRules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['POST /cwm/v1/ask', 'none'],
   // A freeze that nobody waits for takes a background slot.
   ['POST /cwm/v1/windows', ({ wait }) => wait !== false],
+  // Pins are changed one after the other.
+  ['POST /cwm/v1/windows/bulk', ({ action }) => action === 'pin' || action === 'unpin'],
   // A change of labels only uses the store.
   ['PATCH /cwm/v1/windows/:name', ({ pinned }) => pinned !== undefined],
 ])

@@ -18,6 +18,7 @@ import type { Windows, WindowView } from '../windows/windows.ts'
 import { type LabelsJson, labelsSchema, type WindowListQuery } from '../wire/windows.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { readContent } from './content.ts'
+import type { ContentAccess } from './content-access.ts'
 import type { AnswerHolds } from './hold-answers.ts'
 import { freezableTurn } from './last-turn.ts'
 import * as routes from './routes.ts'
@@ -28,6 +29,7 @@ const EXPORT_RATIO = 1.5
 
 export interface WindowHandlerParts {
   readonly holds: Pick<AnswerHolds, 'add'>
+  readonly access: ContentAccess
   readonly windows: Windows
   readonly freezeSlots: Pick<BackgroundSlots, 'claim'>
   readonly deletions: Deletions
@@ -38,7 +40,7 @@ export interface WindowHandlerParts {
 }
 
 export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerParts, callerOf: CallerOf): void {
-  const { windows, freezeSlots, deletions, sessions, retained } = parts
+  const { access, windows, freezeSlots, deletions, sessions, retained } = parts
 
   app.openapi(routes.listWindows, async (c) => {
     const { tenant } = callerOf(c)
@@ -145,8 +147,10 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   })
 
   app.openapi(routes.exportWindow, async (c) => {
-    const { tenant, operation } = callerOf(c)
+    const caller = callerOf(c)
+    const { tenant, operation } = caller
     const { name } = c.req.valid('param')
+    access.require(caller, { action: 'export', target: 'window', name })
     // Reserved before the window is loaded, because parsing and encoding it take several times its size. `export` reports and audits a missing
     // window.
     const bytes = await windows.show(tenant, name).then(bytesOf, () => 0)

@@ -28,6 +28,7 @@ const table = {
   UNAUTHORIZED: [401, 'authentication_error'],
   FORBIDDEN_HOST: [403, 'permission_error'],
   FORBIDDEN_MODEL: [403, 'permission_error'],
+  OPERATOR_MAY_NOT_READ: [403, 'permission_error'],
   // 403, not 429: SDKs of OpenAI and Anthropic retry 408, 409, 429, and 5xx, and no retry frees a quota.
   QUOTA_EXCEEDED: [403, 'quota_exceeded_error'],
   RATE_LIMIT_EXCEEDED: [429, 'rate_limit_error'],

@@ -334,6 +334,7 @@ export interface AuditEntry {
     | 'create'
     | 'import'
     | 'export'
+    | 'read'
     | 'update'
     | 'delete'
     | 'end'

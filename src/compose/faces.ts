@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { createApi } from '../api/api.ts'
 import type { Bindings } from '../api/bindings.ts'
+import { ContentAccess } from '../api/content-access.ts'
 import { callInProcess } from '../api/in-process.ts'
 import { openApiText } from '../api/openapi.ts'
 import { createAskChat } from '../ask-chat/ask-chat.ts'
@@ -46,8 +47,9 @@ export function createFaces(
   const proxy = createProxy(start, services, tracer)
   const readiness = new ReadinessCheck(store, fleet)
   const mcp = createMcp(version)
-  const api = createRest(start, services, { readiness, mcp, reloader })
-  addAskChat(start, services, api)
+  const access = new ContentAccess({ operatorReads: start.settings.operator_reads_messages, audit: services.audit })
+  const api = createRest(start, services, { readiness, mcp, reloader, access })
+  addAskChat(start, services, { api, access })
   if (start.settings.dashboard) addDashboard(start, services, api)
   const listener = getRequestListener(api.fetch, { hostname: 'localhost' })
   return { proxy, api: (request, response) => void listener(request, response), mcp, readiness }
@@ -85,7 +87,12 @@ function createProxy(
 function createRest(
   { settings, live, memory, metrics, log, now }: Start,
   services: Services,
-  { readiness, mcp, reloader }: Pick<Faces, 'readiness' | 'mcp'> & { readonly reloader: Reloader },
+  {
+    readiness,
+    mcp,
+    reloader,
+    access,
+  }: Pick<Faces, 'readiness' | 'mcp'> & { readonly reloader: Reloader; readonly access: ContentAccess },
 ): Api {
   const { store, ledger, audit, fleet, kv, bodies, answerBytes, callers, tenants } = services
   const lineages = new Lineages(store)
@@ -97,6 +104,7 @@ function createRest(
   })
   return createApi({
     ...services,
+    access,
     engines,
     bucketMs: BUCKET_MS,
     mcp: (request, rest) => mcp.handle(request, rest),
@@ -128,13 +136,17 @@ function createRest(
 function addAskChat(
   { settings, log, now }: Start,
   { manyAsker, sideChat, windows, callers, answerBytes }: Services,
-  api: Api,
+  { api, access }: { readonly api: Api; readonly access: ContentAccess },
 ): void {
   const chat = createAskChat({
     manyAsker,
     sideChat,
     windows,
-    callerOf: (request) => callers.forRest(request),
+    callerOf: (request) => {
+      const caller = callers.forRest(request)
+      access.require(caller, { action: 'ask', target: 'windows', name: 'chat' })
+      return caller
+    },
     holdAnswer: (sharer, scope) => answerBytes.open(sharer, scope),
     showsProgress: settings.ask_progress === 'reasoning',
     reduceModel: settings.ask_reduce_model,

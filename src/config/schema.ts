@@ -106,6 +106,11 @@ const shape = {
     .describe(
       'API key of the operator: metrics, audit log, and REST for any tenant (header x-cwm-tenant). Without it, metrics are readable from loopback only',
     ),
+  operator_reads_messages: flag
+    .default(false)
+    .describe(
+      'Allow the operator key to read, search, export and ask the messages of tenants. Each access is in the audit log of the tenant',
+    ),
   tenants: tenants
     .optional()
     .describe(

@@ -268,6 +268,11 @@ export class Windows {
     return JSON.stringify(known) === JSON.stringify(prompt) ? record : undefined
   }
 
+  /** A frozen window to be shown. Throws what `requireFrozen` throws. */
+  read(tenant: string, name: string): Promise<BaseWindow> {
+    return this.#bases.require(tenant, name)
+  }
+
   /** A frozen window to be written to a file. Throws what `requireFrozen` throws. */
   export(tenant: string, name: string, { actor }: OperationOptions): Promise<BaseWindow> {
     const operation = { tenant, actor, action: 'export', target: 'window', name } as const

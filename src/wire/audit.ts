@@ -22,6 +22,7 @@ export const auditEntrySchema = z
       'create',
       'import',
       'export',
+      'read',
       'update',
       'delete',
       'end',

@@ -25,6 +25,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   INVALID_HTTP: 'The request is not valid HTTP. The connection is closed.',
   NOT_SUPPORTED: 'cwm does not support this. The message names an alternative.',
   MISDIRECTED_REQUEST: 'The request target has a scheme other than `http`. Send only the path.',
+  OPERATOR_MAY_NOT_READ:
+    "The operator's key may not read the messages of a tenant. The setting `operator_reads_messages` allows it.",
   UNKNOWN_PATH:
     'The path is not forwarded ([list](http-api.md#forwarded-paths)). The operator can add it with `routes`.',
   UNSALTED_PATH:
