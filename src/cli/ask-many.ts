@@ -97,7 +97,7 @@ class ManyView {
 
   #row(result: WindowResult, keep: () => void): void {
     keep()
-    this.#printRow(formatRow(this.#context.screen, result))
+    for (const line of formatRow(this.#context.screen, result, !this.#reduces)) this.#printRow(line)
     this.#showProgress()
   }
 

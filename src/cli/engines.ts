@@ -112,12 +112,12 @@ function formatResumed({ id, drained_by }: EngineJson): string[] {
 }
 
 const columns: readonly Column<EngineJson>[] = [
-  { title: 'engine', value: ({ id }) => id, elastic: true },
-  { title: 'state', value: ({ state, drained }) => (drained ? 'drained' : state) },
-  { title: 'weight', value: ({ weight }) => weight, align: 'right' },
-  { title: 'in flight', value: ({ in_flight }) => in_flight, align: 'right' },
-  { title: 'placed', value: ({ placements }) => placements ?? undefined, align: 'right' },
-  { title: 'models', value: ({ models }) => models?.join(',') ?? '', elastic: true },
-  { title: 'lmcache', value: ({ lmcache_instance }) => lmcache_instance ?? '' },
-  { title: 'error', value: ({ error }) => error ?? '', elastic: true },
+  { title: 'ENGINE', value: ({ id }) => id, elastic: true },
+  { title: 'STATE', value: ({ state, drained }) => (drained ? 'drained' : state) },
+  { title: 'WEIGHT', value: ({ weight }) => weight, align: 'right', omit: 2 },
+  { title: 'IN FLIGHT', value: ({ in_flight }) => in_flight, align: 'right' },
+  { title: 'PLACED', value: ({ placements }) => placements ?? undefined, align: 'right', omit: 1 },
+  { title: 'MODELS', value: ({ models }) => models?.join(',') ?? '', elastic: true },
+  { title: 'LMCACHE', value: ({ lmcache_instance }) => lmcache_instance ?? '', omit: 3 },
+  { title: 'ERROR', value: ({ error }) => error ?? '', elastic: true },
 ]

@@ -19,8 +19,8 @@ export function libraryColumns(now: number): readonly Column<LibraryJson>[] {
       align: 'right',
     },
     { title: 'TOKENS', value: ({ tokens }) => tokens, display: ({ tokens }) => formatCount(tokens), align: 'right' },
-    { title: 'TEXTS', value: ({ texts }) => texts.length, align: 'right' },
-    { title: 'MODEL', value: ({ model }) => model, elastic: true },
+    { title: 'TEXTS', value: ({ texts }) => texts.length, align: 'right', omit: 2 },
+    { title: 'MODEL', value: ({ model }) => model, elastic: true, omit: 1 },
     {
       title: 'CHANGED',
       value: ({ changed_at }) => changed_at,

@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { addAbortSignal } from 'node:stream'
-import { text as textOf } from 'node:stream/consumers'
+import { buffer as bytesOf } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
 import { type LibraryBody, type LibraryDeletionJson, type LibraryJson, textFormats } from '../wire/libraries.ts'
 import { type CommandContext, type CommonOptions, exitCodes, runCommand, withConnection } from './client/command.ts'
@@ -12,6 +12,7 @@ import { confirm } from './client/confirm.ts'
 import { collect, type ListOptions, listAll, positive, showPage, withPaging } from './client/lists.ts'
 import { libraryPath } from './client/paths.ts'
 import { UsageError } from './client/rest.ts'
+import { invalidUtf8At } from './invalid-utf8.ts'
 import { formatLibrary, formatLibraryDeletion, libraryColumns } from './libraries-text.ts'
 import { StatusLine } from './terminal/status-line.ts'
 
@@ -103,17 +104,24 @@ async function readText(
   { format }: AddFlags,
   signal: AbortSignal,
 ): Promise<LibraryBody['texts'][number]> {
-  const text = file === '-' ? await textOf(addAbortSignal(signal, process.stdin)) : await contentOf(file)
+  const text = textOf(file, file === '-' ? await bytesOf(addAbortSignal(signal, process.stdin)) : await contentOf(file))
   const byName = MARKDOWN.test(file) ? 'markdown' : 'plain'
   return { text, format: format ?? byName, ...(file === '-' ? {} : { title: basename(file) }) }
 }
 
-async function contentOf(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((thrown: NodeJS.ErrnoException) => {
+function contentOf(file: string): Promise<Buffer> {
+  return readFile(file).catch((thrown: NodeJS.ErrnoException) => {
     throw new UsageError(`cannot read ${file}: ${thrown.code}`)
   })
+}
+
+/** Throws `UsageError` with the offset of the first byte that is not UTF-8. */
+function textOf(file: string, bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString()
-  throw new UsageError(`${file} is not text in UTF-8; convert it to plain text or Markdown first`)
+  const name = file === '-' ? 'standard input' : file
+  throw new UsageError(
+    `${name} is not text in UTF-8 (byte ${invalidUtf8At(bytes)}); convert it to plain text or Markdown first`,
+  )
 }
 
 /** Waits until the library is ready or failed, and shows its progress. There is no timeout: the user can interrupt, and the build goes on. */

@@ -6,7 +6,7 @@ import { type CommonOptions, runCommand, withConnection } from './client/command
 import { UsageError } from './client/rest.ts'
 import type { Screen } from './terminal/screen.ts'
 import { type Column, formatTable } from './terminal/table.ts'
-import { formatCount, formatDuration, formatPercent } from './terminal/text.ts'
+import { formatCount, formatDuration, formatPercent, wrap } from './terminal/text.ts'
 
 interface UsageOptions extends CommonOptions {
   readonly from?: string
@@ -42,13 +42,16 @@ export function addUsage(program: Command): void {
         }
         const usage = await rest.json<UsageJson>(PATH, { query, signal })
         show(usage, (answer) => formatUsage(screen, answer))
+        if (usage.data.length === 0 && !json) screen.printError('no requests in this span')
       })
     })
 }
 
 function formatUsage(screen: Screen, { data, advice }: UsageJson): string[] {
-  if (data.length === 0) return ['no requests in this span']
-  return [...formatTable(screen, columns, data), ...(advice === null || !screen.isTerminal ? [] : ['', advice])]
+  return [
+    ...formatTable(screen, columns, data),
+    ...(advice === null || !screen.isTerminal ? [] : ['', ...wrap(advice, screen.columns)]),
+  ]
 }
 
 /** An ISO time. Throws commander's own error. */
@@ -62,7 +65,7 @@ function timeOf(text: string): string {
 
 type Tokens = 'prompt_tokens' | 'cached_tokens' | 'computed_tokens' | 'completion_tokens' | 'restored_tokens'
 
-const tokens = (title: string, name: Tokens): Column<UsageLineJson> => ({
+const tokens = (title: string, name: Tokens, omit?: number): Column<UsageLineJson> => ({
   title,
   value: (line) => line[name] ?? undefined,
   display: (line) => {
@@ -70,43 +73,58 @@ const tokens = (title: string, name: Tokens): Column<UsageLineJson> => ({
     return count === null ? '–' : formatCount(count)
   },
   align: 'right',
+  ...(omit === undefined ? {} : { omit }),
 })
 
 const columns: readonly Column<UsageLineJson>[] = [
-  { title: 'from', value: ({ at }) => at },
-  { title: 'tenant', value: ({ tenant }) => tenant, elastic: true },
-  { title: 'key', value: ({ key }) => key, elastic: true },
-  { title: 'model', value: ({ model }) => model, elastic: true },
-  { title: 'requests', value: ({ requests }) => requests, align: 'right' },
-  { title: 'errors', value: ({ errors }) => errors, align: 'right' },
-  { title: 'aborted', value: ({ aborted }) => aborted, align: 'right' },
-  tokens('prompt', 'prompt_tokens'),
-  tokens('cached', 'cached_tokens'),
+  { title: 'FROM', value: ({ at }) => at, display: ({ at }) => at?.replace(/:00\.000Z$/, 'Z') ?? '' },
+  { title: 'TENANT', value: ({ tenant }) => tenant, elastic: true },
+  { title: 'KEY', value: ({ key }) => key, elastic: true },
+  { title: 'MODEL', value: ({ model }) => model, elastic: true },
   {
-    title: 'hit',
+    title: 'REQUESTS',
+    value: ({ requests }) => requests,
+    display: ({ requests }) => formatCount(requests),
+    align: 'right',
+  },
+  { title: 'ERRORS', value: ({ errors }) => errors, display: ({ errors }) => formatCount(errors), align: 'right' },
+  {
+    title: 'ABORTED',
+    value: ({ aborted }) => aborted,
+    display: ({ aborted }) => formatCount(aborted),
+    align: 'right',
+    omit: 5,
+  },
+  tokens('PROMPT', 'prompt_tokens'),
+  tokens('CACHED', 'cached_tokens', 3),
+  {
+    title: 'HIT',
     value: ({ cached_tokens: cached, prompt_tokens: prompt }) =>
       cached === null || prompt === null || prompt === 0 ? undefined : formatPercent(cached, prompt),
     align: 'right',
   },
-  tokens('computed', 'computed_tokens'),
-  tokens('completion', 'completion_tokens'),
-  tokens('restored', 'restored_tokens'),
+  tokens('COMPUTED', 'computed_tokens', 4),
+  tokens('COMPLETION', 'completion_tokens', 1),
+  tokens('RESTORED', 'restored_tokens', 2),
   {
-    title: 'repeated',
+    title: 'REPEATED',
     value: ({ repeated_tokens }) => repeated_tokens,
     display: ({ repeated_tokens: repeated }) => (repeated === 0 ? '' : `~${formatCount(repeated)}`),
     align: 'right',
+    omit: 6,
   },
   {
-    title: 'first token',
+    title: 'FIRST TOKEN',
     value: ({ first_token }) => first_token.mean_ms ?? undefined,
     display: ({ first_token: { mean_ms } }) => (mean_ms === null ? '' : formatDuration(mean_ms)),
     align: 'right',
+    omit: 2,
   },
   {
-    title: 'longest queue',
+    title: 'LONGEST QUEUE',
     value: ({ longest_queue_ms }) => longest_queue_ms,
     display: ({ longest_queue_ms: ms }) => (ms === 0 ? '' : formatDuration(ms)),
     align: 'right',
+    omit: 7,
   },
 ]

@@ -22,11 +22,12 @@ export function windowColumns(now: number): readonly Column<WindowJson>[] {
       value: ({ receipt }) => receipt?.restorable_tokens,
       display: ({ receipt }) => formatOptionalCount(receipt?.restorable_tokens),
       align: 'right',
+      omit: 1,
     },
-    { title: 'STORED', value: ({ receipt }) => receipt?.durability },
-    { title: 'PIN', value: ({ pin }) => pin, display: ({ pin }) => (pin === 'none' ? '' : (pin ?? '')) },
-    { title: 'MODEL', value: ({ model }) => model, elastic: true },
-    { title: 'PARENT', value: ({ parent }) => parent, elastic: true },
+    { title: 'STORED', value: ({ receipt }) => receipt?.durability, omit: 3 },
+    { title: 'PIN', value: ({ pin }) => pin, display: ({ pin }) => (pin === 'none' ? '' : (pin ?? '')), omit: 4 },
+    { title: 'MODEL', value: ({ model }) => model, elastic: true, omit: 2 },
+    { title: 'PARENT', value: ({ parent }) => parent, elastic: true, omit: 5 },
     { title: 'TAGS', value: ({ tags }) => tags?.join(','), elastic: true },
     {
       title: 'AGE',
@@ -94,14 +95,20 @@ function formatTiers({ total, l1, l2, backends }: NonNullable<WindowJson['receip
 export function sessionColumns(now: number): readonly Column<SessionJson>[] {
   return [
     { title: 'SESSION', value: ({ id }) => id, elastic: true },
-    { title: 'TURNS', value: ({ turns }) => turns, align: 'right' },
+    { title: 'TURNS', value: ({ turns }) => turns, align: 'right', omit: 2 },
     {
       title: 'USED',
       value: ({ usage }) => usage?.total_tokens,
       display: ({ usage }) => formatOptionalCount(usage?.total_tokens),
       align: 'right',
     },
-    { title: 'LIMIT', value: ({ limit }) => limit, display: ({ limit }) => formatOptionalCount(limit), align: 'right' },
+    {
+      title: 'LIMIT',
+      value: ({ limit }) => limit,
+      display: ({ limit }) => formatOptionalCount(limit),
+      align: 'right',
+      omit: 3,
+    },
     {
       title: 'FULL',
       value: ({ usage, limit }) =>
@@ -114,7 +121,7 @@ export function sessionColumns(now: number): readonly Column<SessionJson>[] {
       display: ({ usage }) => formatOptionalCount(usage?.cached_tokens ?? undefined),
       align: 'right',
     },
-    { title: 'MODEL', value: ({ model }) => model, elastic: true },
+    { title: 'MODEL', value: ({ model }) => model, elastic: true, omit: 1 },
     { title: 'WINDOW', value: ({ base_window }) => base_window, elastic: true },
     {
       title: 'LAST',

@@ -24,7 +24,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const cwm = (words: readonly string[], input = ''): Promise<CliResult> =>
+const cwm = (words: readonly string[], input: string | Uint8Array = ''): Promise<CliResult> =>
   new CliProcess(built, ['library', ...words], { env: { CWM_URL: stack.url }, input, cwd: folder }).result()
 
 it('adds files, and waits until all windows are frozen', async () => {
@@ -74,6 +74,13 @@ it('refuses a file that is not text', async () => {
 
   const { err, ended } = await cwm(['add', 'law', 'law.pdf'])
 
-  expect(err).toContain('law.pdf is not text in UTF-8')
+  expect(err).toContain('law.pdf is not text in UTF-8 (byte 4)')
   expect(ended).toBe(2)
+})
+
+it('refuses standard input that is not text, and says from which byte on', async () => {
+  const { out, err, ended } = await cwm(['add', 'law', '-'], Buffer.from('gr\u00fcn', 'latin1'))
+
+  expect(err).toBe('cwm: standard input is not text in UTF-8 (byte 2); convert it to plain text or Markdown first\n')
+  expect({ out, ended }).toEqual({ out: '', ended: 2 })
 })

@@ -8,7 +8,7 @@ import { until, within } from './deadline.ts'
 export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
   /** The complete standard input, which stays open if absent. */
-  readonly input?: string
+  readonly input?: string | Uint8Array
   readonly cwd?: string
 }
 

@@ -18,8 +18,8 @@ const answered = (answer: string | null) =>
 const failed = { window: 'gone', error: { message: 'there is no window gone' } } as never
 
 it('aligns rows on a terminal, and cuts answers to its width', () => {
-  const rows = [answered('Ann,\nof course'), answered(null), answered('a'.repeat(200)), failed].map((row) =>
-    formatRow(screen(true), row),
+  const rows = [answered('Ann,\nof course'), answered(null), answered('a'.repeat(200)), failed].flatMap((row) =>
+    formatRow(screen(true), row, false),
   )
 
   expect([...formatHeader(screen(true)), ...rows]).toEqual([
@@ -31,8 +31,25 @@ it('aligns rows on a terminal, and cuts answers to its width', () => {
   ])
 })
 
+it('prints a long answer in full below its row if nothing is made of it, and an error always', () => {
+  const long = 'The buoy is called Greta, and lies east of the third pier.\nAnn says so.'
+
+  expect(formatRow(screen(true, 60), answered(long), true)).toEqual([
+    'contract-…     12,345         67    420 ms',
+    '  The buoy is called Greta, and lies east of the third pier.',
+    '  Ann says so.',
+  ])
+  expect(formatRow(screen(true, 60), failed, false)).toEqual(['gone', '  there is no window gone'])
+})
+
+it('shows only names and answers on a narrow terminal, and is never wider', () => {
+  const rows = [...formatHeader(screen(true, 40)), ...formatRow(screen(true, 40), answered('a'.repeat(99)), false)]
+
+  expect(rows).toEqual(['WINDOW                  ANSWER', `contract-2026           ${'a'.repeat(15)}…`])
+})
+
 it('prints whole values with tabs between them for programs', () => {
-  const rows = [answered('a'.repeat(200)), answered(null), failed].map((row) => formatRow(screen(false), row))
+  const rows = [answered('a'.repeat(200)), answered(null), failed].flatMap((row) => formatRow(screen(false), row, true))
 
   expect([...formatHeader(screen(false)), ...rows]).toEqual([
     `contract-2026\tanswered\t12345\t67\t420\t${'a'.repeat(200)}`,

@@ -2,43 +2,57 @@
 
 import type { AnsweredWindowJson, FailedWindowJson, ManyReceiptJson } from '../../wire/many-asks.ts'
 import type { Screen } from '../terminal/screen.ts'
-import { formatCount, formatDuration, pluralize, toSingleLine, truncate, widthOf } from '../terminal/text.ts'
+import { formatCount, formatDuration, pluralize, toSingleLine, truncate, widthOf, wrap } from '../terminal/text.ts'
 import { formatRemarks } from './receipts.ts'
 
-/** Columns of a terminal: rows are printed one by one, so their widths are fixed. */
+/** Columns of a terminal: rows are printed one by one, so their widths do not depend on their content. */
 const NAME = 24
 const TOKENS = 9
 const TIME = 8
 const GAP = '  '
+const INDENT = '  '
 const MIN_ANSWER = 16
+/** A narrower terminal shows names and answers only. */
+const MIN_COLUMNS = 60
 
 export type WindowResult = AnsweredWindowJson | FailedWindowJson
 
 export function formatHeader(screen: Screen): string[] {
   if (!screen.isTerminal) return []
-  return [screen.style('dim', line(['WINDOW', 'RESTORED', 'COMPUTED', 'FIRST', 'ANSWER']))]
+  return [screen.style('dim', line(screen, ['WINDOW', 'RESTORED', 'COMPUTED', 'FIRST', 'ANSWER']))]
 }
 
-/** Aligned on a terminal. For programs: window, state, restored, computed, milliseconds to the first text, and answer or error, with tabs between. */
-export function formatRow(screen: Screen, result: WindowResult): string {
-  const answer = 'error' in result ? result.error.message : (result.answer ?? 'not found')
-  if ('error' in result) {
-    if (!screen.isTerminal) return [result.window, 'failed', '', '', '', toSingleLine(answer)].join('\t')
-    return line([result.window, '', '', '', screen.style('red', shown(screen, answer))])
-  }
-  const { restored_tokens, computed_tokens, first_token_ms } = result.receipt
+/**
+ * One window as lines. Aligned on a terminal, where an answer that does not fit is cut, or with `isWhole` follows on lines of its own, as an error
+ * always does. For programs one line: window, state, restored, computed, milliseconds to the first text, and answer or error, with tabs between.
+ */
+export function formatRow(screen: Screen, result: WindowResult, isWhole: boolean): string[] {
+  const isError = 'error' in result
+  const answer = isError ? result.error.message : (result.answer ?? 'not found')
+  const receipt = isError ? undefined : result.receipt
   if (!screen.isTerminal) {
-    const state = result.answer === null ? 'not_found' : 'answered'
-    const cells = [result.window, state, restored_tokens, computed_tokens, first_token_ms]
-    return [...cells.map((cell) => cell ?? ''), toSingleLine(result.answer ?? '')].join('\t')
+    const { restored_tokens = null, computed_tokens = null, first_token_ms = null } = receipt ?? {}
+    const state = isError ? 'failed' : result.answer === null ? 'not_found' : 'answered'
+    const shown = !isError && result.answer === null ? '' : answer
+    const cells = [result.window, state, restored_tokens, computed_tokens, first_token_ms, toSingleLine(shown)]
+    return [cells.map((cell) => cell ?? '').join('\t')]
   }
-  return line([
+  const style = (text: string) =>
+    isError ? screen.style('red', text) : result.answer === null ? screen.style('dim', text) : text
+  const first = receipt?.first_token_ms ?? null
+  const cells = [
     result.window,
-    count(restored_tokens),
-    count(computed_tokens),
-    first_token_ms === null ? '' : formatDuration(first_token_ms),
-    result.answer === null ? screen.style('dim', answer) : shown(screen, answer),
-  ])
+    count(receipt?.restored_tokens ?? null),
+    count(receipt?.computed_tokens ?? null),
+    first === null ? '' : formatDuration(first),
+  ]
+  const text = toSingleLine(answer)
+  const width = answerWidth(screen)
+  if (widthOf(text) > width && (isWhole || isError)) {
+    const lines = answer.split(/\r?\n/).flatMap((one) => wrap(toSingleLine(one), screen.columns - INDENT.length))
+    return [line(screen, cells), ...lines.map((one) => INDENT + style(one))]
+  }
+  return [line(screen, [...cells, style(truncate(text, width))])]
 }
 
 /** The receipt, as lines. */
@@ -67,20 +81,31 @@ export function formatManyReceipt(screen: Screen, receipt: ManyReceiptJson): str
   ]
 }
 
-function line([name = '', restored = '', computed = '', first = '', answer = '']: readonly string[]): string {
+function line(
+  screen: Screen,
+  [name = '', restored = '', computed = '', first = '', answer = '']: readonly string[],
+): string {
+  const width = nameWidth(screen)
+  const counts = [restored.padStart(TOKENS), computed.padStart(TOKENS), first.padStart(TIME)]
   const cells = [
-    pad(truncate(toSingleLine(name), NAME), NAME),
-    restored.padStart(TOKENS),
-    computed.padStart(TOKENS),
-    first.padStart(TIME),
+    pad(truncate(toSingleLine(name), width), width),
+    ...(screen.columns < MIN_COLUMNS ? [] : counts),
     answer,
   ]
   return cells.join(GAP).trimEnd()
 }
 
-function shown({ columns }: Screen, answer: string): string {
-  const used = NAME + 2 * TOKENS + TIME + 4 * GAP.length
-  return truncate(toSingleLine(answer), Math.max(MIN_ANSWER, columns - used))
+/** What all columns but name and answer take, with the gaps. */
+function countsWidth({ columns }: Screen): number {
+  return columns < MIN_COLUMNS ? GAP.length : 2 * TOKENS + TIME + 4 * GAP.length
+}
+
+function nameWidth(screen: Screen): number {
+  return Math.max(8, Math.min(NAME, screen.columns - countsWidth(screen) - MIN_ANSWER))
+}
+
+function answerWidth(screen: Screen): number {
+  return Math.max(1, screen.columns - countsWidth(screen) - nameWidth(screen))
 }
 
 function pad(text: string, width: number): string {

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { errorTable } from '../../base/errors.ts'
 import { isObject, type JsonObject, parseJson } from '../../base/json.ts'
+import { sendRequest } from './transport.ts'
 
 export interface ConnectionOptions {
   /** Base URL of the running cwm; a trailing `/v1`, as SDKs use it, is removed. Default: `CWM_URL`, then `http://127.0.0.1:8787`. */
@@ -73,23 +74,24 @@ export class Rest {
         if (one !== undefined) url.searchParams.append(name, one)
     }
     const body = call.rawBody ?? (call.body === undefined ? undefined : JSON.stringify(call.body))
+    const headers = {
+      ...this.#headers,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...call.headers,
+    }
     let response: Response
     try {
-      response = await fetch(url, {
-        method: call.method ?? 'GET',
-        headers: {
-          ...this.#headers,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...call.headers,
-        },
-        ...(body === undefined ? {} : { body }),
-        ...(call.signal === undefined ? {} : { signal: call.signal }),
-      })
+      response = await sendRequest(url, { method: call.method ?? 'GET', headers, body, signal: call.signal })
     } catch (thrown) {
       call.signal?.throwIfAborted()
       throw new UnreachableError(`cannot connect to ${this.url} (${causeOf(thrown)})`, { cause: thrown })
     }
     if (response.ok) return response
+    const to = response.headers.get('location')
+    if (response.status >= 300 && response.status < 400 && to !== null) {
+      await response.body?.cancel()
+      throw new UnreachableError(`${this.url} redirects to ${to}; set --url (or CWM_URL) to the address of cwm`)
+    }
     const text = await response.text()
     if (isCwmError(response, text)) throw new RefusedError(response.status, text)
     throw this.notCwmError(response.status)
@@ -154,9 +156,8 @@ function isCwmAnswer(answer: JsonObject): boolean {
 }
 
 function causeOf(thrown: unknown): string {
-  const cause = thrown instanceof Error ? thrown.cause : undefined
-  if (cause instanceof Error) return ('code' in cause ? String(cause.code) : undefined) ?? cause.message
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  if (!(thrown instanceof Error)) return String(thrown)
+  return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.message
 }
 
 function messageOf(status: number, body: string): string {

@@ -7,7 +7,7 @@ export interface Screen {
   readonly isTerminal: boolean
   /** Whether the user can answer questions. */
   readonly isInteractive: boolean
-  /** Width of standard output in columns. */
+  /** Width of standard output in columns; changes when the terminal is resized. */
   readonly columns: number
   readonly now: () => number
   print(text: string): void
@@ -27,7 +27,9 @@ export function processScreen(): Screen {
   return {
     isTerminal: stdout.isTTY === true,
     isInteractive: stdin.isTTY === true && stderr.isTTY === true,
-    columns: stdout.columns || 80,
+    get columns() {
+      return stdout.columns || 80
+    },
     now: Date.now,
     print: (text) => void stdout.write(`${text}\n`),
     printError: (text) => void stderr.write(`${text}\n`),

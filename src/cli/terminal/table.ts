@@ -1,7 +1,7 @@
 // Tables: aligned columns on a terminal; elsewhere tab-separated values without a header, for cut, awk, and sort.
 
 import type { Screen } from './screen.ts'
-import { toSingleLine, truncate, widthOf } from './text.ts'
+import { toSingleLine, truncate, widthOf, wrap } from './text.ts'
 
 export interface Column<T> {
   readonly title: string
@@ -12,46 +12,87 @@ export interface Column<T> {
   readonly align?: 'right'
   /** May be truncated if the terminal is too narrow, widest column first. */
   readonly elastic?: boolean
+  /** Left out if the terminal is still too narrow, highest number first. Absent: always shown. */
+  readonly omit?: number
 }
 
 const GAP = 2
+/** Elastic columns keep this width while other columns can be left out, and the smaller one after that. */
+const COMFORTABLE = 14
 const MIN_ELASTIC = 8
 
-/** The lines of the table. */
+/** A column on a terminal, with the text of its cells. */
+interface Shown<T> {
+  readonly column: Column<T>
+  readonly cells: readonly string[]
+  width: number
+}
+
+/** The lines of the table. On a terminal none is wider than that, and the last line names the columns that are left out. */
 export function formatTable<T>(screen: Screen, columns: readonly Column<T>[], items: readonly T[]): string[] {
   if (!screen.isTerminal)
     return items.map((item) => columns.map(({ value }) => toSingleLine(text(value(item)))).join('\t'))
-  const rows = items.map((item) =>
-    columns.map(({ value, display }) => toSingleLine(display?.(item) ?? text(value(item)))),
-  )
   // Columns without any value are left out.
-  const used = columns.flatMap((column, index) => (rows.some((row) => row[index] !== '') ? [{ column, index }] : []))
-  const widths = used.map(({ column, index }) =>
-    Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[index] ?? ''))),
-  )
-  narrow(
-    widths,
-    used.map(({ column }) => column.elastic === true),
-    screen.columns,
-  )
+  const all = columns
+    .map((column) => shownColumn(column, items))
+    .filter(({ cells }) => cells.some((cell) => cell !== ''))
+  const { shown, omitted } = fitInto(screen.columns, all)
   const line = (cells: readonly string[]) =>
-    used
-      .map(({ column }, at) => pad(truncate(cells[at] ?? '', widths[at] ?? 0), widths[at] ?? 0, column.align))
-      .join(' '.repeat(GAP))
-      .trimEnd()
-  const header = screen.style('dim', line(used.map(({ column }) => column.title)))
-  return [header, ...rows.map((row) => line(used.map(({ index }) => row[index] ?? '')))]
+    truncate(
+      shown
+        .map(({ column, width }, at) => pad(truncate(cells[at] ?? '', width), width, column.align))
+        .join(' '.repeat(GAP))
+        .trimEnd(),
+      screen.columns,
+    )
+  const header = screen.style('dim', line(shown.map(({ column }) => column.title)))
+  const rows = items.map((_, row) => line(shown.map(({ cells }) => cells[row] ?? '')))
+  if (omitted.length === 0) return [header, ...rows]
+  const hint = `not shown, too narrow: ${omitted.map(({ title }) => title).join(', ')}`
+  return [header, ...rows, screen.style('dim', truncate(hint, screen.columns))]
 }
 
-/** Narrows the widest elastic column until the line fits, or nothing can be narrowed further. */
-function narrow(widths: number[], elastic: readonly boolean[], columns: number): void {
+function shownColumn<T>(column: Column<T>, items: readonly T[]): Shown<T> {
+  const { title, value, display } = column
+  const cells = items.map((item) => toSingleLine(display?.(item) ?? text(value(item))))
+  return { column, cells, width: Math.max(widthOf(title), ...cells.map(widthOf)) }
+}
+
+/** Narrows columns to a comfortable width, then leaves some out, then narrows the rest further, until the line fits or nothing else helps. */
+function fitInto<T>(
+  columns: number,
+  all: readonly Shown<T>[],
+): { shown: readonly Shown<T>[]; omitted: readonly Column<T>[] } {
+  const omitted: Column<T>[] = []
+  let rest = all
   for (;;) {
-    const total = widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1)
-    const candidates = widths.map((width, at) => (elastic[at] === true && width > MIN_ELASTIC ? width : 0))
-    const widest = Math.max(0, ...candidates)
-    if (total <= columns || widest === 0) return
-    widths[candidates.indexOf(widest)] = Math.max(MIN_ELASTIC, widest - Math.max(1, Math.min(widest, total - columns)))
+    // Copies, because leaving a column out gives the others room again.
+    const shown = rest.map((one) => ({ ...one }))
+    narrow(shown, COMFORTABLE, columns)
+    const least = Math.max(...rest.map(({ column }) => column.omit ?? 0))
+    if (least === 0 || totalWidth(shown) <= columns) {
+      narrow(shown, MIN_ELASTIC, columns)
+      return { shown, omitted }
+    }
+    const out = rest.findIndex(({ column }) => column.omit === least)
+    omitted.unshift(...rest.slice(out, out + 1).map(({ column }) => column))
+    rest = rest.toSpliced(out, 1)
   }
+}
+
+/** Narrows the widest elastic column, down to `least`, until the line fits or nothing can be narrowed further. */
+function narrow<T>(shown: readonly Shown<T>[], least: number, columns: number): void {
+  for (;;) {
+    const excess = totalWidth(shown) - columns
+    const candidates = shown.filter(({ column, width }) => column.elastic === true && width > least)
+    const [widest] = candidates.sort((a, b) => b.width - a.width)
+    if (excess <= 0 || widest === undefined) return
+    widest.width = Math.max(least, widest.width - excess)
+  }
+}
+
+function totalWidth(shown: readonly { readonly width: number }[]): number {
+  return shown.reduce((sum, { width }) => sum + width, 0) + GAP * (shown.length - 1)
 }
 
 function pad(cell: string, width: number, align: 'right' | undefined): string {
@@ -63,7 +104,7 @@ function text(value: string | number | undefined): string {
   return value === undefined ? '' : String(value)
 }
 
-/** Names with their values, one per line. Entries without a value are left out. */
+/** Names with their values, one per line. Entries without a value are left out. On a terminal, long values continue on indented lines. */
 export function formatFields(
   screen: Screen,
   fields: readonly (readonly [name: string, value: string | undefined])[],
@@ -72,5 +113,12 @@ export function formatFields(
     (field): field is readonly [string, string] => field[1] !== undefined && field[1] !== '',
   )
   const width = Math.max(0, ...present.map(([name]) => name.length))
-  return present.map(([name, value]) => `${screen.style('dim', name.padEnd(width))}  ${toSingleLine(value)}`)
+  return present.flatMap(([name, value]) => {
+    const label = `${screen.style('dim', name.padEnd(width))}  `
+    const line = toSingleLine(value)
+    if (!screen.isTerminal) return [label + line]
+    return wrap(line, screen.columns - width - GAP).map((part, at) =>
+      at === 0 ? label + part : ' '.repeat(width + GAP) + part,
+    )
+  })
 }

@@ -59,6 +59,42 @@ describe('tableOf', () => {
     expect(row).toBe('a-very-long…       5')
   })
 
+  describe('on a terminal that is too narrow', () => {
+    const wide: readonly Column<Item>[] = [
+      ...columns,
+      { title: 'PARENT', value: () => 'first-draft', omit: 1 },
+      { title: 'PINNED', value: () => 'pinned', omit: 2 },
+    ]
+    const items = [{ name: 'contract-of-the-harbor', tokens: 12_345 }]
+
+    it('leaves out the less important columns, and names them', () => {
+      expect(formatTable(screen({ columns: 40 }), wide, items)).toEqual([
+        'NAME                 TOKENS  PARENT',
+        'contract-of-the-ha…  12,345  first-draft',
+        'not shown, too narrow: PINNED',
+      ])
+    })
+
+    it('is never wider than it, with wide characters too', () => {
+      for (let width = 10; width < 60; width++) {
+        const lines = formatTable(screen({ columns: width }), wide, [...items, { name: '会議'.repeat(20) }])
+        expect(Math.max(...lines.map(widthOf))).toBeLessThanOrEqual(width)
+      }
+    })
+
+    it('leaves out nothing for programs', () => {
+      expect(formatTable(screen({ columns: 10, isTerminal: false }), wide, items)).toEqual([
+        'contract-of-the-harbor\t12345\tfirst-draft\tpinned',
+      ])
+    })
+
+    it('continues long values of fields on indented lines', () => {
+      expect(formatFields(screen({ columns: 40 }), [['note', 'All clauses read; questions open on 7 and 12']])).toEqual(
+        ['note  All clauses read; questions open', '      on 7 and 12'],
+      )
+    })
+  })
+
   it('leaves out a column without values', () => {
     const [header] = formatTable(screen(), [{ title: 'NOTE', value: () => undefined }, ...columns], [{ name: 'a' }])
 

@@ -32,6 +32,21 @@ export function truncate(text: string, width: number): string {
   return `${taken}…`
 }
 
+/** Wraps a line between words, to lines of at most `width` columns; at least 20. A longer word keeps a line of its own, which the terminal wraps. */
+export function wrap(line: string, width: number): string[] {
+  const most = Math.max(20, width)
+  const lines: string[] = []
+  let current = ''
+  for (const word of line.split(' ')) {
+    const longer = current === '' ? word : `${current} ${word}`
+    if (current !== '' && widthOf(longer) > most) {
+      lines.push(current)
+      current = word
+    } else current = longer
+  }
+  return [...lines, current]
+}
+
 /** A number with thousands separators. */
 export function formatCount(value: number): string {
   return value.toLocaleString('en-US')
