@@ -1,10 +1,13 @@
 // The ledger of two proxies on one Redis: it adds up to what the engine counted, while Redis is slow, away, or a proxy is killed.
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { startSim } from '../../../src/sim/index.ts'
+import { buildCwm } from '../../support/built-cwm.ts'
 import { chat, user } from '../../support/conversation.ts'
 import { until } from '../../support/deadline.ts'
-import { skipsRedis } from '../../support/redis-server.ts'
+import { RedisServer, skipsRedis } from '../../support/redis-server.ts'
 import { type Fleet, startFleet } from '../../support/redis-stack.ts'
+import { startServe } from '../../support/serve-process.ts'
 import { answeredTokens, onlyLine } from '../../support/usage.ts'
 
 /** 10,000 take minutes: CWM_LEDGER_REQUESTS=10000 */
@@ -65,5 +68,37 @@ describe.skipIf(skipsRedis)('the ledger of two proxies', () => {
     })
 
     expect(whole).toMatchObject({ requests: 26, prompt_tokens: fleet.sim.promptTokens() })
+  })
+})
+
+describe.skipIf(skipsRedis)('the ledger of two proxies of which one is killed', () => {
+  it('is missing at most what the killed one counted since its last addition, and counts nothing twice', async () => {
+    const [built, sim, redis] = await Promise.all([buildCwm(), startSim(), RedisServer.start()])
+    onTestFinished(async () => {
+      await Promise.all([sim.close(), redis.dispose()])
+    })
+    const env = { CWM_SECRET: 'a secret that both proxies share, 0123456789' }
+    const options = { upstream: sim.engineUrl, env, flags: { store: redis.url } }
+    const [killed, other] = await Promise.all([startServe(built, options), startServe(built, options)])
+    onTestFinished(async () => {
+      await Promise.all([killed.dispose(), other.dispose()])
+    })
+    const [killedUrl, otherUrl] = await Promise.all([killed.ready(), other.ready()])
+    // Equally long, so that the sum says how many were counted.
+    const tokensOf = async (url: string, n: number) => (await chat(url, [user(`question ${n}`)])).promptTokens
+    const each = await tokensOf(killedUrl, 1)
+    for (let n = 2; n < 6; n++) await tokensOf(n % 2 === 0 ? killedUrl : otherUrl, n)
+    // The proxy that will be killed adds its counts on its own: nobody asks it for a report.
+    await until('five requests are stored', async () => (await onlyLine(otherUrl)).requests === 5)
+    for (let n = 6; n < 9; n++) await tokensOf(killedUrl, n)
+
+    killed.kill('SIGKILL')
+    await killed.ended()
+    for (let n = 1; n < 3; n++) await tokensOf(otherUrl, n)
+
+    const line = await onlyLine(otherUrl)
+    expect(line.requests).toBeGreaterThanOrEqual(5 + 2)
+    expect(line.requests).toBeLessThanOrEqual(8 + 2)
+    expect(line.prompt_tokens).toBe(line.requests * each)
   })
 })
