@@ -10,6 +10,7 @@ import { addAsk } from './ask.ts'
 import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
 import { UsageError } from './client/rest.ts'
+import { addCompletion } from './completion.ts'
 import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
 import { addEngines } from './engines.ts'
 import { exitOnBrokenPipe } from './exit-on-epipe.ts'
@@ -19,6 +20,7 @@ import { addMcp } from './mcp.ts'
 import { addPlan } from './plan.ts'
 import { addReload } from './reload.ts'
 import { addSessions } from './sessions.ts'
+import { addTop } from './top.ts'
 import { addUsage } from './usage.ts'
 import { addWindows } from './windows.ts'
 
@@ -86,11 +88,13 @@ export function createProgram(): Command {
   addLibraries(program)
   addSessions(program)
   addEngines(program)
+  addTop(program)
   addPlan(program)
   addUsage(program)
   addReload(program)
   addChat(program)
   addMcp(program)
+  addCompletion(program)
 
   program.showHelpAfterError('see cwm --help')
   for (const command of program.commands) {

@@ -49,6 +49,8 @@ export interface Call {
   readonly rawBody?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
+  /** An error status whose response is returned, not thrown. */
+  readonly accept?: number
 }
 
 /** Calls a running cwm. */
@@ -86,7 +88,7 @@ export class Rest {
       call.signal?.throwIfAborted()
       throw new UnreachableError(`cannot connect to ${this.url} (${causeOf(thrown)})`, { cause: thrown })
     }
-    if (response.ok) return response
+    if (response.ok || response.status === call.accept) return response
     const to = response.headers.get('location')
     if (response.status >= 300 && response.status < 400 && to !== null) {
       await response.body?.cancel()

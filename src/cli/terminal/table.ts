@@ -1,6 +1,6 @@
 // Tables: aligned columns on a terminal; elsewhere tab-separated values without a header, for cut, awk, and sort.
 
-import type { Screen } from './screen.ts'
+import type { Screen, Style } from './screen.ts'
 import { toSingleLine, truncate, widthOf, wrap } from './text.ts'
 
 export interface Column<T> {
@@ -12,6 +12,8 @@ export interface Column<T> {
   readonly align?: 'right'
   /** May be truncated if the terminal is too narrow, widest column first. */
   readonly elastic?: boolean
+  /** How the cell is styled on a terminal. */
+  readonly style?: (item: T) => Style
   /** Left out if the terminal is still too narrow, highest number first. Absent: always shown. */
   readonly omit?: number
 }
@@ -37,16 +39,25 @@ export function formatTable<T>(screen: Screen, columns: readonly Column<T>[], it
     .map((column) => shownColumn(column, items))
     .filter(({ cells }) => cells.some((cell) => cell !== ''))
   const { shown, omitted } = fitInto(screen.columns, all)
-  const line = (cells: readonly string[]) =>
-    truncate(
-      shown
-        .map(({ column, width }, at) => pad(truncate(cells[at] ?? '', width), width, column.align))
-        .join(' '.repeat(GAP))
-        .trimEnd(),
-      screen.columns,
-    )
-  const header = screen.style('dim', line(shown.map(({ column }) => column.title)))
-  const rows = items.map((_, row) => line(shown.map(({ cells }) => cells[row] ?? '')))
+  const isCut = totalWidth(shown) > screen.columns
+  const line = (cellOf: (column: Shown<T>) => string, styleOf?: (column: Column<T>) => Style | undefined) => {
+    const cells = shown.map((one) => {
+      const cell = pad(truncate(cellOf(one), one.width), one.width, one.column.align)
+      const style = isCut ? undefined : styleOf?.(one.column)
+      return style === undefined ? cell : screen.style(style, cell)
+    })
+    return truncate(cells.join(' '.repeat(GAP)).trimEnd(), screen.columns)
+  }
+  const header = screen.style(
+    'dim',
+    line(({ column }) => column.title),
+  )
+  const rows = items.map((item, row) =>
+    line(
+      ({ cells }) => cells[row] ?? '',
+      ({ style }) => style?.(item),
+    ),
+  )
   if (omitted.length === 0) return [header, ...rows]
   const hint = `not shown, too narrow: ${omitted.map(({ title }) => title).join(', ')}`
   return [header, ...rows, screen.style('dim', truncate(hint, screen.columns))]
