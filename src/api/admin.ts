@@ -29,9 +29,10 @@ import {
 } from './admin-to-wire.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { type EngineHandlerParts, mountEngines } from './engines.ts'
+import { type KeyHandlerParts, mountKeys } from './keys.ts'
 import { pageToWire } from './to-wire.ts'
 
-export interface AdminHandlerParts extends EngineHandlerParts {
+export interface AdminHandlerParts extends EngineHandlerParts, KeyHandlerParts {
   /** Newest first. Without a tenant, the entries of all of them. */
   readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
   readonly store: Store
@@ -59,6 +60,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
   }
 
   mountEngines(app, parts, requireOperator)
+  mountKeys(app, parts, requireOperator)
 
   app.openapi(listTenants, async (c) => {
     requireOperator(c)

@@ -69,6 +69,8 @@ export interface ApiParts
   readonly admission: Pick<Admission, 'run' | 'enter'>
   /** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
+  /** Waits until an unknown key is looked up in the store; undefined for a request that need not wait. Never rejects. */
+  readonly recognize: (request: IncomingMessage) => Promise<void> | undefined
   /** Throws `UNAUTHORIZED` unless the request has the operator's key or, if none is set, comes from loopback. */
   readonly requireOperator: (request: IncomingMessage) => void
   readonly health: () => Promise<HealthJson>
@@ -102,6 +104,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   )
   app.use(async (c, next) => {
     checkRequest(c)
+    await parts.recognize(c.env.incoming)
     await next()
   })
 

@@ -14,6 +14,7 @@ import { listSessions, type SessionQuery } from '../sessions/session-list.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Store } from '../store/store.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
+import type { StoredKeys } from '../tenants/stored-keys.ts'
 import type { Deletions } from '../windows/deletions.ts'
 import { eraseTenant } from '../windows/erase-tenant.ts'
 import type { SessionListQuery } from '../wire/sessions.ts'
@@ -34,6 +35,7 @@ export interface SessionHandlerParts {
   readonly calls: Pick<RecentCalls, 'find'>
   readonly libraries: Libraries
   readonly overrides: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
+  readonly storedKeys: Pick<StoredKeys, 'sync'>
   readonly timeline: Pick<Timeline, 'forget' | 'bucketsOf'>
   readonly now: () => number
 }
@@ -97,6 +99,8 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
     await parts.libraries.forget(tenant)
     const erasure = await eraseTenant(parts, deletions, tenant, operation.actor)
     parts.overrides.forget(tenant)
+    // Its keys are gone from the store.
+    await parts.storedKeys.sync()
     parts.timeline.forget(tenant)
     return c.json(erasureToWire(erasure), 200)
   })

@@ -41,6 +41,8 @@ export const withoutSlot: ReadonlySet<string> = new Set([
   'DELETE /cwm/v1/libraries/:name',
   'DELETE /cwm/v1/sessions/:id',
   'DELETE /cwm/v1/tenants/me',
+  'POST /cwm/v1/keys',
+  'DELETE /cwm/v1/keys/:id',
   'POST /cwm/v1/reload',
   'POST /cwm/v1/engines/drain',
   'POST /cwm/v1/engines/resume',

@@ -1,6 +1,6 @@
 // Reads a request's credentials: from every header that is forwarded to the upstream as a credential, and from no other.
 
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { CwmError } from './errors.ts'
 
@@ -81,3 +81,12 @@ function invalid(message: string, param: string): CwmError {
 export function keyHash(apiKey: string): string {
   return createHash('sha256').update(apiKey).digest('hex')
 }
+
+/** A new key: 256 random bits with a prefix that scanners for leaked keys can recognize. */
+export function makeKey(): string {
+  return `cwm-${randomBytes(32).toString('base64url')}`
+}
+
+/** What a key's name may be. */
+export const keyNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+export const keyNameRule = 'a letter or digit, then up to 63 letters, digits, and ._-'

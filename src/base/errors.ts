@@ -62,6 +62,9 @@ const table = {
   RESPONSE_NOT_FOUND: [404, 'not_found_error'],
   ENGINE_NOT_FOUND: [404, 'not_found_error'],
   LAST_ENGINE: [409, 'conflict_error'],
+  TENANT_NOT_FOUND: [404, 'not_found_error'],
+  KEY_NOT_FOUND: [404, 'not_found_error'],
+  KEY_NAME_TAKEN: [409, 'conflict_error'],
   // The services behind cwm.
   UPSTREAM_REFUSED: [502, 'upstream_error'],
   UPSTREAM_TIMEOUT: [504, 'upstream_error'],
@@ -93,6 +96,7 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
   'WINDOW_MISMATCH',
   'WINDOW_CORRUPT',
   'LAST_ENGINE',
+  'KEY_NAME_TAKEN',
   'ASK_NEEDS_TOOL_RESULT',
 ])
 

@@ -342,10 +342,11 @@ export interface AuditEntry {
     | 'reload'
     | 'drain'
     | 'resume'
+    | 'revoke'
   /**
-   * `window`, `library`, `session`, `tenant`, `settings` or `engine`, and its name; or `windows`, and how they were chosen.
+   * `window`, `library`, `session`, `tenant`, `settings`, `engine` or `key`, and its name; or `windows`, and how they were chosen.
    */
-  readonly target: 'window' | 'windows' | 'library' | 'session' | 'tenant' | 'settings' | 'engine'
+  readonly target: 'window' | 'windows' | 'library' | 'session' | 'tenant' | 'settings' | 'engine' | 'key'
   readonly name: string
   /** `ok`, or an error code. */
   readonly outcome: string

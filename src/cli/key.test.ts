@@ -4,8 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { makeKey } from '../base/auth.ts'
 import { loadSettings } from '../config/load.ts'
-import { keyEntry, makeKey } from './key.ts'
+import { keyEntry } from './key.ts'
 
 describe('cwm key', () => {
   it('generates a new key each time, of characters that a header can contain', () => {

@@ -1,14 +1,8 @@
 // `cwm key`: generates an API key for a tenant, and the hash for the settings. The key itself is not stored anywhere.
 
-import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
-import { keyHash } from '../base/auth.ts'
+import { keyHash, keyNamePattern, keyNameRule, makeKey } from '../base/auth.ts'
 import { UsageError } from './client/rest.ts'
-
-/** 256 random bits with a prefix that scanners for leaked keys can recognize. */
-export function makeKey(): string {
-  return `cwm-${randomBytes(32).toString('base64url')}`
-}
 
 /** The entry for a key in the settings file. */
 export function keyEntry(name: string, apiKey: string): string {
@@ -20,11 +14,7 @@ export function keyEntry(name: string, apiKey: string): string {
  * standard input and prints only its entry. Throws `UsageError` without a valid key, and for a name that the settings would reject.
  */
 export async function runKey(name: string, fromInput: boolean): Promise<void> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
-    throw new UsageError(
-      'the name of a key must start with a letter or digit, followed by up to 63 letters, digits, and ._-',
-    )
-  }
+  if (!keyNamePattern.test(name)) throw new UsageError(`the name of a key must be ${keyNameRule}`)
   if (fromInput) {
     const apiKey = (await text(process.stdin)).trim()
     if (!/^\S{16,}$/.test(apiKey)) {

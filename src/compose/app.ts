@@ -64,6 +64,7 @@ export async function startApp(settings: Settings, log: Logger, options: StartOp
     const faces = createFaces(start, services, reloader, tracer)
     if (engines.source !== undefined) await unlessStopped(engines.source.refresh(stop), stop)
     await engines.drains.sync()
+    await services.storedKeys.load()
     const found = await unlessStopped(discoverUpstream({ ...engines, settings, store: storage.finding }), stop)
     const findings = [...found, describeMemoryBudgets(settings, memoryLimits)]
     const server = await openDoor(start, services, faces)

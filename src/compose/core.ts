@@ -18,6 +18,7 @@ import { SessionTracker } from '../sessions/tracker.ts'
 import { type CallerKeys, Callers } from '../tenants/callers.ts'
 import { ClientAddresses } from '../tenants/client-addresses.ts'
 import { TenantOverrides } from '../tenants/overrides.ts'
+import { StoredKeys } from '../tenants/stored-keys.ts'
 import { Tenants } from '../tenants/tenants.ts'
 import { orderLineageCleanup } from '../windows/deletion-orders.ts'
 import { Deletions } from '../windows/deletions.ts'
@@ -42,6 +43,8 @@ interface Journal {
 interface Tenancy {
   readonly tenants: Tenants
   readonly callers: Callers
+  /** Those made by REST. */
+  readonly storedKeys: StoredKeys
   /** What tenants chose for themselves. */
   readonly overrides: TenantOverrides
 }
@@ -98,18 +101,22 @@ function createJournal({ settings, metrics, log, now, closers }: Start, { store 
   return { audit, events, timeline: new Timeline(now), ledger }
 }
 
-function createTenancy({ settings, live, now }: Start, { store, deriver }: Storage): Tenancy {
+function createTenancy({ settings, live, log, now, closers }: Start, { store, deriver }: Storage): Tenancy {
   const { defaults, tenants: listed } = policiesOf(live.current)
   const tenants = new Tenants(defaults, listed)
   const { trusted_proxies: trustedProxies, exempt_addresses: exempt } = settings
   const addresses = new ClientAddresses({ trustedProxies, exempt })
-  const callers = new Callers(deriver, tenants, callerKeysOf(live.current), addresses)
+  const storedKeys = new StoredKeys({ store, log, now })
+  closers.add(() => storedKeys.close())
+  const parts = { deriver, tenants, stored: storedKeys, addresses, now }
+  const callers = new Callers(parts, callerKeysOf(live.current))
+  closers.add(() => callers.close())
   live.onReload((next) => {
     const policies = policiesOf(next)
     tenants.update(policies.defaults, policies.tenants)
     callers.update(callerKeysOf(next))
   })
-  return { tenants, callers, overrides: new TenantOverrides(store, now) }
+  return { tenants, callers, storedKeys, overrides: new TenantOverrides(store, now) }
 }
 
 function callerKeysOf({ operator_key, upstream_api_key }: Settings): CallerKeys {

@@ -23,6 +23,7 @@ import { HealthCheck } from '../server/health.ts'
 import { ReadinessCheck } from '../server/readiness.ts'
 import { Lineages } from '../sessions/lineages.ts'
 import { EngineOperations } from './engine-operations.ts'
+import { KeyOperations } from './key-operations.ts'
 import type { Reloader } from './reloader.ts'
 import type { Services } from './services.ts'
 import type { Start } from './start.ts'
@@ -117,7 +118,9 @@ function createRest(
     holdAnswer: (sharer, scope) => answerBytes.open(sharer, scope),
     beginLineage: (tenant) =>
       lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
+    keys: new KeyOperations({ ...services, now }),
     callerOf: (request) => callers.forRest(request),
+    recognize: (request) => callers.recognize(request),
     tenantInView: (request) => callers.tenantInView(request),
     sharerInView: (request) => callers.sharerInView(request),
     watchKeys: (onUpdate) => callers.watch(onUpdate),

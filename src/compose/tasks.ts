@@ -1,7 +1,8 @@
 // Background tasks of a running cwm: follow its engines and keep idle ones awake, finish interrupted freezes, carry out deletions, continue
-// libraries, end idle sessions, store the ledger, re-encrypt rows.
+// libraries, end idle sessions, store the ledger, follow API keys, re-encrypt rows.
 
 import { FLUSH_MS } from '../ledger/ledger.ts'
+import { SYNC_MS, USES_MS } from '../tenants/stored-keys.ts'
 import { endIdleSessions } from '../windows/idle-sessions.ts'
 import { KeepAwake } from '../windows/keep-awake.ts'
 import { Reconciler } from '../windows/reconcile.ts'
@@ -42,6 +43,7 @@ export function startTasks(start: Start, services: Services, signal: AbortSignal
     every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
     every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
     every({ intervalMs: FLUSH_MS, run: () => ledger.flush() }, signal, log),
+    ...keyTasks(services, signal, log),
     ...keepAwake(start, services, signal),
   ]
 }
@@ -62,6 +64,14 @@ function engineTasks(
     every({ intervalMs: dnsIntervalMs, run: (s) => source.refresh(s) }, signal, log),
     every({ intervalMs: DRAINS_INTERVAL_MS, run: follow }, signal, log),
   ]
+}
+
+function keyTasks({ store, storedKeys }: Services, signal: AbortSignal, log: Start['log']): Promise<void>[] {
+  const tasks = [every({ intervalMs: USES_MS, run: () => storedKeys.storeUses() }, signal, log)]
+  if (store.maxStalenessMs === Number.POSITIVE_INFINITY) return tasks
+  // During an outage, the store itself reports that it does not answer: once, not each second.
+  const sync = () => storedKeys.sync().catch(() => {})
+  return [...tasks, every({ intervalMs: SYNC_MS, run: sync }, signal, log)]
 }
 
 /** None without LMCache, or if `keep_awake_ms` is 0. */

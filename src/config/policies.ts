@@ -18,7 +18,10 @@ export function policiesOf(settings: Settings): Policies {
     defaults: policyOf(settings),
     tenants: settings.tenants?.map((tenant) => ({
       id: tenant.id,
-      keys: tenant.keys,
+      keys: tenant.keys.map(({ expires, ...key }) => ({
+        ...key,
+        ...(expires === undefined ? {} : { expiresAt: Date.parse(expires) }),
+      })),
       policy: policyOf({ ...settings, ...given(tenant) }),
     })),
   }

@@ -1,6 +1,7 @@
 // The tenants in the settings file: their ids, keys, rights, and limits.
 
 import { z } from 'zod'
+import { keyNamePattern, keyNameRule } from '../base/auth.ts'
 import { overflowPolicies } from '../base/tenants.ts'
 import { count, countOrNone, flag, gigabytes, ms, names, oneOf, share } from './fields.ts'
 
@@ -26,20 +27,17 @@ export const bounds = {
 }
 
 const HASH_RULE = 'must be the SHA-256 of a key in hex; cwm key generates a key and prints its hash'
+const EXPIRY_RULE = 'must be a time such as 2027-01-31T00:00:00Z'
 const KEY_RULE = 'must be {name, sha256}, never the key itself; cwm key generates a key and prints its hash'
 
 const keySchema = z.strictObject(
   {
-    name: z
-      .string()
-      .regex(
-        /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-        'must start with a letter or digit, followed by letters, digits, and ._-',
-      ),
+    name: z.string().regex(keyNamePattern, `must be ${keyNameRule}`),
     sha256: z
       .string(HASH_RULE)
       .regex(/^[0-9a-fA-F]{64}$/, HASH_RULE)
       .transform((text) => text.toLowerCase()),
+    expires: z.iso.datetime({ offset: true, error: EXPIRY_RULE }).optional(),
   },
   KEY_RULE,
 )

@@ -96,7 +96,7 @@ export class ProxyHandler {
   async handle(
     request: IncomingMessage,
     response: ServerResponse,
-    identify: (request: IncomingMessage) => Caller,
+    identify: (request: IncomingMessage) => Caller | Promise<Caller>,
   ): Promise<void> {
     const entry = openRequestRecord(this.#parts, request, new RequestScope(response))
     response.once('close', () => closeRequestRecord(this.#parts, entry, request, response))
@@ -115,7 +115,8 @@ export class ProxyHandler {
       }
       // Plain paths too: the operator's key must not reach the engine.
       const isOperator = route.kind === 'operator'
-      const caller = isOperator ? this.#parts.callers.identifyOperator(request) : identify(request)
+      const identified = isOperator ? this.#parts.callers.identifyOperator(request) : identify(request)
+      const caller = identified instanceof Promise ? await identified : identified
       entry.caller = caller
       entry.isMetered = route.kind === 'session' || route.kind === 'stateless'
       if (route.kind === 'session') await this.#turn(exchange, route, caller)

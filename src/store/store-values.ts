@@ -154,12 +154,13 @@ export interface EventPage {
   readonly cursor: string
 }
 
-/** Something that another process changed, so that earlier reads of it are outdated. `event`: one was appended. `engines`: which ones drain. */
+/** Something that another process changed, so that earlier reads of it are outdated. `event`: one was appended. `engines`: which ones drain. `keys`: one was added or removed. */
 export type StoreChange =
   | { readonly kind: 'session'; readonly tenant: string; readonly id: string }
   | { readonly kind: 'lineage'; readonly tenant: string; readonly lineage: string }
   | { readonly kind: 'event'; readonly tenant: string }
   | { readonly kind: 'engines' }
+  | { readonly kind: 'keys' }
 
 /** A login to the dashboard. `owner`: whose bound it counts toward. `until`: when it expires, milliseconds since the epoch. */
 export interface Login {

@@ -12,6 +12,7 @@ import type {
 } from '../base/records.ts'
 import type { NearLimitOverrides } from '../base/tenants.ts'
 import type { EngineMethods } from './engine-methods.ts'
+import type { KeyMethods } from './key-methods.ts'
 import type { LedgerMethods } from './ledger-methods.ts'
 import type { LibraryMethods } from './library-methods.ts'
 import type { RateMethods } from './rate-methods.ts'
@@ -41,7 +42,7 @@ import type {
  * Every method rejects with code `STORE_UNAVAILABLE` if the store cannot be reached or written. Ids are only unique within a tenant, so
  * every read takes the tenant.
  */
-export interface Store extends EngineMethods, LedgerMethods, LibraryMethods, RateMethods {
+export interface Store extends EngineMethods, KeyMethods, LedgerMethods, LibraryMethods, RateMethods {
   /** For the log and `/cwm/v1/health`, e.g. `sqlite`. */
   readonly kind: string
   /**
@@ -194,7 +195,7 @@ export interface Store extends EngineMethods, LedgerMethods, LibraryMethods, Rat
   putOverrides(tenant: string, overrides: NearLimitOverrides): Promise<void>
   /**
    * Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns,
-   * audit entries, events, overrides, finished deletes, held windows, libraries,
+   * audit entries, events, overrides, finished deletes, held windows, libraries, keys,
    * its ledger. Open deletes stay until they are done. Placements stay until they
    * expire, because nothing in them tells whose they are.
    */

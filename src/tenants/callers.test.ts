@@ -5,8 +5,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { credentialHeaders, keyHash } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
-import type { TenantPolicy } from '../base/tenants.ts'
-import { Callers } from './callers.ts'
+import type { Caller, TenantPolicy } from '../base/tenants.ts'
+import { type CallerParts, Callers } from './callers.ts'
 import { ClientAddresses } from './client-addresses.ts'
 import { KeyDeriver } from './salt.ts'
 import { type TenantEntry, Tenants } from './tenants.ts'
@@ -35,9 +35,29 @@ interface Setup {
   readonly upstreamApiKey?: string
 }
 
-function callersOf({ listed, operatorKey, upstreamApiKey }: Setup = {}): Callers {
+const noStoredKeys: CallerParts['stored'] = {
+  byHash: () => undefined,
+  lookUp: () => undefined,
+  markUsed: () => {},
+  nextExpiry: () => undefined,
+  onChange: () => {},
+  requireTrust: () => {},
+}
+
+/** Identifies at once: none of these keys is looked up. */
+class CallersAtOnce extends Callers {
+  override identify(request: IncomingMessage): Caller {
+    const caller = super.identify(request)
+    if (caller instanceof Promise) throw new Error('looks a key up')
+    return caller
+  }
+}
+
+function callersOf({ listed, operatorKey, upstreamApiKey }: Setup = {}): CallersAtOnce {
   const addresses = new ClientAddresses({ trustedProxies: [], exempt: ['127.0.0.0/8'] })
-  return new Callers(deriver, new Tenants(policy, listed), { operatorKey, upstreamApiKey }, addresses)
+  const tenants = new Tenants(policy, listed)
+  const parts = { deriver, tenants, stored: noStoredKeys, addresses, now: Date.now }
+  return new CallersAtOnce(parts, { operatorKey, upstreamApiKey })
 }
 
 function request(headers: Record<string, string>, remoteAddress = '127.0.0.1'): IncomingMessage {

@@ -4,17 +4,35 @@ import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { type Credentials, keyHash, readApiKey, readCredentials } from '../base/auth.ts'
+import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { ClientAddresses } from './client-addresses.ts'
+import { ExpiryTimer } from './expiry-timer.ts'
 import type { KeyDeriver } from './salt.ts'
-import type { Tenants } from './tenants.ts'
+import type { StoredKeys } from './stored-keys.ts'
+import type { KnownKey, Tenants } from './tenants.ts'
 
 export interface CallerKeys {
   readonly operatorKey: string | undefined
   /** Sent upstream instead of the client's key. */
   readonly upstreamApiKey: string | undefined
+}
+
+export interface CallerParts {
+  readonly deriver: Pick<KeyDeriver, 'tenant'>
+  readonly tenants: Tenants
+  /** Keys made by REST. They belong to listed tenants. */
+  readonly stored: Pick<StoredKeys, 'byHash' | 'lookUp' | 'markUsed' | 'nextExpiry' | 'onChange' | 'requireTrust'>
+  readonly addresses: Pick<ClientAddresses, 'groupOf'>
+  readonly now: Now
+}
+
+/** A caller, and its key if tenants are listed. */
+interface Identified {
+  readonly caller: Caller
+  readonly key: KnownKey | undefined
 }
 
 /** The caller of the last request on a connection, found by its credentials. */
@@ -34,26 +52,23 @@ const TENANT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const MAX_CALLERS = 1_000
 
 export class Callers {
-  readonly #deriver: Pick<KeyDeriver, 'tenant'>
-  readonly #tenants: Tenants
+  readonly #parts: CallerParts
   #operatorHash: Buffer | undefined
   #upstreamApiKey: string | undefined
-  readonly #addresses: Pick<ClientAddresses, 'groupOf'>
-  readonly #callers = new LRUCache<string, Caller>({ max: MAX_CALLERS })
+  readonly #callers = new LRUCache<string, Identified>({ max: MAX_CALLERS })
   /** One per open stream of events. */
   readonly #watchers = new Set<() => void>()
   /** By socket, for clients that share by address. So a caller is created once per connection, not once per request. */
   #lastCallers = new WeakMap<object, LastCaller>()
+  /** Requests with an unknown key that the store could not tell about. */
+  readonly #unsure = new WeakSet<IncomingMessage>()
+  readonly #expiries: ExpiryTimer
 
-  constructor(
-    deriver: Pick<KeyDeriver, 'tenant'>,
-    tenants: Tenants,
-    keys: CallerKeys,
-    addresses: Pick<ClientAddresses, 'groupOf'>,
-  ) {
-    this.#deriver = deriver
-    this.#addresses = addresses
-    this.#tenants = tenants
+  constructor(parts: CallerParts, keys: CallerKeys) {
+    this.#parts = parts
+    this.#expiries = new ExpiryTimer(parts.now, (now) => this.#nextExpiry(now))
+    this.#expiries.onExpiry(() => this.#notify())
+    parts.stored.onChange(() => this.#forget())
     this.update(keys)
   }
 
@@ -61,36 +76,63 @@ export class Callers {
   update({ operatorKey, upstreamApiKey }: CallerKeys): void {
     this.#operatorHash = operatorKey === undefined ? undefined : Buffer.from(keyHash(operatorKey))
     this.#upstreamApiKey = upstreamApiKey
-    this.#callers.clear()
-    this.#lastCallers = new WeakMap()
-    for (const onUpdate of [...this.#watchers]) onUpdate()
+    this.#forget()
   }
 
-  /** Calls back after each `update`, so that whatever lasts longer than a request can be checked again. Returns a function that stops this. */
+  close(): void {
+    this.#expiries.close()
+  }
+
+  /** Calls back when keys may have become invalid, so that whatever lasts longer than a request can be checked again. Returns a function that stops this. */
   watch(onUpdate: () => void): () => void {
     this.#watchers.add(onUpdate)
     return () => void this.#watchers.delete(onUpdate)
   }
 
   /**
-   * Identifies the caller on forwarded paths. Throws `UNAUTHORIZED` for an unknown key, for no key if tenants are listed, and for the
-   * operator's key, which must never go upstream; `INVALID_HEADER` for two different keys.
+   * Waits until an unknown key is looked up in the store, because another process may have made it a moment ago. Undefined for all other
+   * requests. Never rejects: the request is rejected when it is identified.
    */
-  identify(request: IncomingMessage): Caller {
+  recognize(request: IncomingMessage): Promise<void> | undefined {
+    const { tenants, stored } = this.#parts
+    if (!tenants.areListed) return undefined
+    const apiKey = keyIn(request)
+    if (apiKey === undefined || this.#isOperator(apiKey)) return undefined
+    try {
+      if (this.#keyWith(keyHash(apiKey)) !== undefined) return undefined
+    } catch {
+      return undefined // known, but the store cannot confirm it
+    }
+    return stored.lookUp()?.catch(() => void this.#unsure.add(request))
+  }
+
+  /**
+   * Identifies the caller on forwarded paths. Returns a promise only for a key that is unknown here. Throws `UNAUTHORIZED` for an unknown or
+   * expired key, for no key if tenants are listed, and for the
+   * operator's key, which must never go upstream; `INVALID_HEADER` for two different keys; `STORE_UNAVAILABLE` if only the store could tell.
+   */
+  identify(request: IncomingMessage): Caller | Promise<Caller> {
     const credentials = readCredentials(request)
     const { key, otherScheme } = credentials
     const apiKey = key ?? otherScheme
-    if (apiKey === undefined) return this.#inGroup(this.#client(credentials), '', request)
+    if (apiKey === undefined) return this.#inGroup(this.#client(credentials, request).caller, '', request)
     // `update` clears this. No header contains a line break, so it separates safely.
     const remembered = key === undefined || otherScheme === undefined ? apiKey : `${key}\n${otherScheme}`
     const known = this.#callers.get(remembered)
-    if (known !== undefined) return this.#inGroup(known, remembered, request)
+    if (known !== undefined) {
+      if (known.key !== undefined) this.#use(known.key)
+      return this.#inGroup(known.caller, remembered, request)
+    }
     if (this.#isOperator(apiKey)) {
       throw unauthorized("the operator's key is for paths under /cwm/ only; use a client's key here")
     }
-    const caller = this.#client(credentials)
-    this.#callers.set(remembered, caller)
-    return this.#inGroup(caller, remembered, request)
+    const found = () => {
+      const identified = this.#client(credentials, request)
+      this.#callers.set(remembered, identified)
+      return this.#inGroup(identified.caller, remembered, request)
+    }
+    const lookedUp = this.recognize(request)
+    return lookedUp === undefined ? found() : lookedUp.then(found)
   }
 
   /**
@@ -102,7 +144,7 @@ export class Callers {
     if (!this.#isOperator(key ?? otherScheme)) {
       throw unauthorized("this path of the engine requires the operator's key (setting operator_key)")
     }
-    const policy = this.#tenants.policyOf('operator')
+    const policy = this.#parts.tenants.policyOf('operator')
     return {
       tenant: 'operator',
       sharer: 'operator',
@@ -119,7 +161,7 @@ export class Callers {
     const tenant = readTenantHeader(request)
     if (!this.#isOperator(credentials.key ?? credentials.otherScheme)) {
       if (tenant !== undefined) throw operatorOnly()
-      const caller = this.#client(credentials)
+      const { caller } = this.#client(credentials, request)
       const group = this.#groupOf(request)
       return group === undefined ? caller : { ...caller, sharer: group }
     }
@@ -132,7 +174,7 @@ export class Callers {
         },
       )
     }
-    const policy = this.#tenants.policyOf(tenant)
+    const policy = this.#parts.tenants.policyOf(tenant)
     return { tenant, sharer: tenant, actor: 'operator', apiKey: this.#upstreamApiKey, operator: true, policy }
   }
 
@@ -170,29 +212,90 @@ export class Callers {
 
   /** Undefined where shares count by tenant. */
   #groupOf(request: IncomingMessage): string | undefined {
-    return this.#tenants.areListed ? undefined : this.#addresses.groupOf(request)
+    const { tenants, addresses } = this.#parts
+    return tenants.areListed ? undefined : addresses.groupOf(request)
   }
 
   /** If tenants are listed, only the key counts, and an `Authorization` of another scheme (from a proxy in front) is ignored. */
-  #client({ key, otherScheme }: Credentials): Caller {
+  #client({ key, otherScheme }: Credentials, request: IncomingMessage): Identified {
     const apiKey = key ?? otherScheme
-    const tenants = this.#tenants
+    const { tenants, deriver } = this.#parts
     if (!tenants.areListed) {
-      const tenant = this.#deriver.tenant(apiKey, key === undefined ? undefined : otherScheme)
+      const tenant = deriver.tenant(apiKey, key === undefined ? undefined : otherScheme)
+      const sent = this.#upstreamApiKey ?? apiKey
       const policy = tenants.policyOf(tenant)
-      return { tenant, sharer: tenant, actor: 'key', apiKey: this.#upstreamApiKey ?? apiKey, operator: false, policy }
+      const caller = { tenant, sharer: tenant, actor: 'key', apiKey: sent, operator: false, policy }
+      return { caller, key: undefined }
     }
     if (apiKey === undefined)
       throw unauthorized('send your API key, as "authorization: Bearer KEY", "x-api-key: KEY" or "api-key: KEY"')
-    const known = tenants.byKeyHash(keyHash(apiKey))
-    if (known === undefined) throw unauthorized('unknown API key; ask the operator of this cwm for a key')
+    const known = this.#keyWith(keyHash(apiKey))
+    if (known === undefined) {
+      if (!this.#unsure.has(request)) throw unauthorized('unknown API key; ask the operator of this cwm for a key')
+      throw new CwmError(
+        'STORE_UNAVAILABLE',
+        'the store does not answer, so cwm cannot tell whether this API key is valid',
+      )
+    }
+    this.#use(known)
     const { tenant, name, policy } = known
-    return { tenant, sharer: tenant, actor: name, apiKey: this.#upstreamApiKey, operator: false, policy }
+    const caller = { tenant, sharer: tenant, actor: name, apiKey: this.#upstreamApiKey, operator: false, policy }
+    return { caller, key: known }
+  }
+
+  /** The key of the settings or of the store with this hash. Throws `STORE_UNAVAILABLE`. */
+  #keyWith(hash: string): KnownKey | undefined {
+    const { tenants, stored } = this.#parts
+    const listed = tenants.byKeyHash(hash)
+    if (listed !== undefined) return listed
+    const made = stored.byHash(hash)
+    if (made === undefined || !tenants.isListed(made.tenant)) return undefined
+    const { sha256: _, createdAt: __, ...key } = made
+    return { ...key, policy: tenants.policyOf(made.tenant) }
+  }
+
+  /** Throws `UNAUTHORIZED` if the key has expired, and `STORE_UNAVAILABLE` if the store has not confirmed it for too long. */
+  #use({ expiresAt, id }: KnownKey): void {
+    const { stored, now } = this.#parts
+    if (expiresAt !== undefined && now() >= expiresAt) {
+      throw unauthorized(
+        `this API key expired at ${new Date(expiresAt).toISOString()}; ask the operator of this cwm for a new one`,
+      )
+    }
+    if (id === undefined) return
+    stored.requireTrust()
+    stored.markUsed(id)
+  }
+
+  #nextExpiry(now: number): number | undefined {
+    const times = [this.#parts.tenants.nextExpiry(now), this.#parts.stored.nextExpiry(now)]
+    return times.reduce((first, at) => (first === undefined || (at !== undefined && at < first) ? at : first))
+  }
+
+  /** Call this after a change of keys or tenants. */
+  #forget(): void {
+    this.#callers.clear()
+    this.#lastCallers = new WeakMap()
+    this.#expiries.arm()
+    this.#notify()
+  }
+
+  #notify(): void {
+    for (const onUpdate of [...this.#watchers]) onUpdate()
   }
 
   #isOperator(apiKey: string | undefined): boolean {
     if (apiKey === undefined || this.#operatorHash === undefined) return false
     return timingSafeEqual(Buffer.from(keyHash(apiKey)), this.#operatorHash)
+  }
+}
+
+/** Undefined without a key, and for credentials that are rejected later. */
+function keyIn(request: IncomingMessage): string | undefined {
+  try {
+    return readApiKey(request)
+  } catch {
+    return undefined
   }
 }
 

@@ -6,7 +6,12 @@ import type { TenantPolicy } from '../base/tenants.ts'
 export interface TenantEntry {
   readonly id: string
   /** `sha256` is lowercase hex, as `keyHash` returns it, and unique over all tenants. */
-  readonly keys: readonly { readonly name: string; readonly sha256: string }[]
+  readonly keys: readonly {
+    readonly name: string
+    readonly sha256: string
+    /** Milliseconds since the epoch; from then on it is rejected. */
+    readonly expiresAt?: number
+  }[]
   readonly policy: TenantPolicy
 }
 
@@ -14,6 +19,10 @@ export interface KnownKey {
   readonly tenant: string
   readonly name: string
   readonly policy: TenantPolicy
+  /** Milliseconds since the epoch; from then on it is rejected. Absent: it does not expire. */
+  readonly expiresAt?: number
+  /** Of a key that was made by REST. */
+  readonly id?: string
 }
 
 export class Tenants {
@@ -42,9 +51,24 @@ export class Tenants {
       listed &&
       new Map(
         listed.flatMap(({ id, keys, policy }) =>
-          keys.map(({ name, sha256 }) => [sha256, { tenant: id, name, policy }]),
+          keys.map(({ sha256, ...key }) => [sha256, { tenant: id, policy, ...key }]),
         ),
       )
+  }
+
+  /** The keys of the settings, without hashes; of a tenant that is not listed, none. */
+  keysOf(tenant: string): readonly KnownKey[] {
+    return [...(this.#keys?.values() ?? [])].filter((key) => key.tenant === tenant)
+  }
+
+  isListed(tenant: string): boolean {
+    return this.#policies.has(tenant)
+  }
+
+  /** When the first of the keys of the settings that are valid at `now` expires; undefined if none does. */
+  nextExpiry(now: number): number | undefined {
+    const times = [...(this.#keys?.values() ?? [])].flatMap(({ expiresAt = 0 }) => (expiresAt > now ? [expiresAt] : []))
+    return times.length === 0 ? undefined : Math.min(...times)
   }
 
   get areListed(): boolean {
@@ -52,7 +76,7 @@ export class Tenants {
   }
 
   /**
-   * The key with this hash, if any. Looking up a hash is safe against timing attacks: an attacker cannot choose a guess by the prefix of
+   * The key of the settings with this hash, if any. Looking up a hash is safe against timing attacks: an attacker cannot choose a guess by the prefix of
    * its hash without already knowing the key.
    */
   byKeyHash(hash: string): KnownKey | undefined {

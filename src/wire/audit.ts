@@ -30,8 +30,9 @@ export const auditEntrySchema = z
       'reload',
       'drain',
       'resume',
+      'revoke',
     ]),
-    target: z.enum(['window', 'windows', 'library', 'session', 'tenant', 'settings', 'engine']),
+    target: z.enum(['window', 'windows', 'library', 'session', 'tenant', 'settings', 'engine', 'key']),
     name: z.string(),
     outcome: z.string().describe('`ok`, `failed`, or an error code'),
     count: z

@@ -81,6 +81,9 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   ENGINE_NOT_FOUND: 'cwm has no engine with this address. The message lists those that it has.',
   LAST_ENGINE:
     'No other engine is up that could take over the work of the engine to drain. Start, add or resume another one first.',
+  TENANT_NOT_FOUND: 'The settings list no tenant with this id. Add it to `tenants`, and reload.',
+  KEY_NOT_FOUND: 'No API key with this id was created by REST. Remove a key of the settings file there, and reload.',
+  KEY_NAME_TAKEN: 'The tenant has a key with this name. Choose another name, or revoke that key.',
   UPSTREAM_REFUSED:
     'The engine could not be reached; a refused connection was retried once. Nothing was sent, so retry when the engine is up.',
   UPSTREAM_TIMEOUT: 'The engine did not answer in time (`headers_timeout_ms`, `stream_timeout_ms`).',

@@ -45,6 +45,7 @@ describe('the OpenAPI document', () => {
     expect(document.openapi).toMatch(/^3\.1/)
     expect(document.info.version).toMatch(/^\d+\.\d+\.\d+/)
     expect(listed.sort()).toEqual([
+      'delete /cwm/v1/keys/{id}',
       'delete /cwm/v1/libraries/{name}',
       'delete /cwm/v1/sessions/{id}',
       'delete /cwm/v1/tenants/me',
@@ -57,6 +58,7 @@ describe('the OpenAPI document', () => {
       'get /cwm/v1/engines',
       'get /cwm/v1/events',
       'get /cwm/v1/health',
+      'get /cwm/v1/keys',
       'get /cwm/v1/libraries',
       'get /cwm/v1/libraries/{name}',
       'get /cwm/v1/sessions',
@@ -75,6 +77,7 @@ describe('the OpenAPI document', () => {
       'post /cwm/v1/ask',
       'post /cwm/v1/engines/drain',
       'post /cwm/v1/engines/resume',
+      'post /cwm/v1/keys',
       'post /cwm/v1/reload',
       'post /cwm/v1/sessions/match',
       'post /cwm/v1/windows',

@@ -110,6 +110,7 @@ it('temporary errors may be retried, and the permanent ones are listed', () => {
     'WINDOW_CORRUPT',
     'ASK_NEEDS_TOOL_RESULT',
     'LAST_ENGINE',
+    'KEY_NAME_TAKEN',
   ])
 })
 

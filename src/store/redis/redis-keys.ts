@@ -25,7 +25,8 @@
 // (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. Older versions of cwm do not maintain it, so
 // each use updates it first. Also `{live}` (the running proxies), `{work:…}` (leases), `{use:…}` (who uses a window), `{logins:OWNER}` (ended logins by expiry), `{placements}` (`k:KEY`:
 // an engine; `of:ENGINE`: its keys by expiry), `{engines}` (those that drain, by when that began), `{ledger}` (tenants by their last addition), `{rate:OWNER}`
-// (hashes that live for a minute: what a tenant, or one of its keys, used within it).
+// (hashes that live for a minute: what a tenant, or one of its keys, used within it), `{keys}` (API keys: `of:TENANT`, those of a tenant by name; `ids`, tenant and
+// name of each; `used`, last uses by id; `tenants`, the revision at which each tenant's keys changed; `revision`).
 
 import { DAY_MS, HOUR_MS, type LedgerUnit } from '../ledger-methods.ts'
 
@@ -264,6 +265,21 @@ export class SharedKeys {
   }
   get drainingEngines() {
     return `${this.#prefix}:{engines}:draining`
+  }
+  apiKeysOf(tenant: string) {
+    return `${this.#prefix}:{keys}:of:${encodeTenant(tenant)}`
+  }
+  get apiKeyIds() {
+    return `${this.#prefix}:{keys}:ids`
+  }
+  get apiKeyUses() {
+    return `${this.#prefix}:{keys}:used`
+  }
+  get apiKeyTenants() {
+    return `${this.#prefix}:{keys}:tenants`
+  }
+  get apiKeysRevision() {
+    return `${this.#prefix}:{keys}:revision`
   }
   get ledgerTenants() {
     return `${this.#prefix}:{ledger}:tenants`

@@ -4,7 +4,9 @@
 import type { TenantUsage } from '../../base/records.ts'
 import type { NearLimitOverrides } from '../../base/tenants.ts'
 import type { TenantMethods } from '../store.ts'
+import { dropApiKeysOf } from './redis-api-keys.ts'
 import { auditIn, dropAuditOf } from './redis-audit.ts'
+import type { RedisChanges } from './redis-changes.ts'
 import { dropDoneDeletions } from './redis-deletions.ts'
 import { dropEventsOf } from './redis-events.ts'
 import { releaseAll } from './redis-held.ts'
@@ -17,7 +19,7 @@ import { dropAllTraces } from './redis-traces.ts'
 import { counters } from './redis-windows.ts'
 
 /** The tenant methods of the store. */
-export function tenantsIn(rows: RedisRows): TenantMethods {
+export function tenantsIn(rows: RedisRows, changes: RedisChanges): TenantMethods {
   async function dropTurns(tenant: string): Promise<void> {
     const keys = rows.keysOf(tenant)
     for (const sessionId of await rows.texts('SMEMBERS', keys.turns)) {
@@ -72,6 +74,7 @@ export function tenantsIn(rows: RedisRows): TenantMethods {
       await dropShared(rows, tenant)
       await dropTurns(tenant)
       await dropLibraries(rows, tenant)
+      await dropApiKeysOf(rows, changes, tenant)
       await dropLedgerOf(rows, tenant)
       await dropAuditOf(rows, tenant)
       await dropEventsOf(rows, tenant)

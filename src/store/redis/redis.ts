@@ -5,6 +5,7 @@ import { CwmError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from '../seal.ts'
 import type { Store } from '../store.ts'
+import { apiKeysIn } from './redis-api-keys.ts'
 import { RedisChanges } from './redis-changes.ts'
 import { inspectRedis, throwFaults } from './redis-check.ts'
 import { deletionsIn } from './redis-deletions.ts'
@@ -102,7 +103,8 @@ function methodsOf(rows: RedisRows, changes: RedisChanges, { maxPlacements }: Re
     ...windowListsIn(rows),
     ...heldWindowsIn(rows),
     ...deletionsIn(rows),
-    ...tenantsIn(rows),
+    ...tenantsIn(rows, changes),
+    ...apiKeysIn(rows, changes),
     ...eventsIn(rows, changes),
     ...retainedIn(rows),
     ...loginsIn(rows),

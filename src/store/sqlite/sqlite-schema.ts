@@ -422,6 +422,22 @@ export const migrations: readonly string[] = [
     at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // 15: API keys made by REST (sqlite-api-keys.ts).
+  `
+  CREATE TABLE api_keys (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    used_at INTEGER,
+    record TEXT NOT NULL,
+    PRIMARY KEY (tenant, name)
+  ) STRICT;
+  CREATE TABLE api_key_tenants (
+    tenant TEXT NOT NULL PRIMARY KEY,
+    revision INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO totals VALUES ('api_keys_revision', 0);
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

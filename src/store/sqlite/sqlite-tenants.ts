@@ -5,6 +5,7 @@ import type { NearLimitOverrides } from '../../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import type { TenantMethods } from '../store.ts'
 import { promoter } from './promote.ts'
+import { keyRevisions } from './sqlite-api-keys.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
 import { holdingIn } from './sqlite-held.ts'
 import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
@@ -40,10 +41,12 @@ export function tenantsIn(core: SqliteCore): TenantMethods {
     'choices',
     'libraries',
     'library_parts',
+    'api_keys',
     'ledger',
     'ledger_sources',
     'ledger_tenants',
   ].map((table) => db.prepare(`DELETE FROM ${table} WHERE tenant = ?`))
+  const keysChanged = keyRevisions(db)
   const first = (tenant: string) => memory.firstTurns.some(tenant, 500)
   forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))
   return {
@@ -84,6 +87,7 @@ export function tenantsIn(core: SqliteCore): TenantMethods {
           memory.boundaries.clear()
           holding.releaseAll(tenant)
           for (const drop of forget) drop.run(tenant)
+          keysChanged(tenant, false)
         }),
       ),
 

@@ -4,6 +4,7 @@
 import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from '../seal.ts'
 import type { Store } from '../store.ts'
 import { fileMemoryOf } from './file-memory.ts'
+import { apiKeysIn } from './sqlite-api-keys.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import { type DatabaseOptions, type Query, SqliteDatabase } from './sqlite-database.ts'
 import { deletionsIn } from './sqlite-deletions.ts'
@@ -93,6 +94,7 @@ function storeIn(core: SqliteCore, options: SqliteOptions): Store {
     ...eventsIn(core),
     ...loginsIn(core),
     ...enginesIn(core, options.maxPlacements),
+    ...apiKeysIn(core),
     ...ledgerIn(core),
     ...ratesIn(core.now),
     ...librariesIn(core),

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Sealer } from '../../../src/store/seal.ts'
+import { describeApiKeys } from './api-keys.ts'
 import { describeDeletions } from './deletions.ts'
 import { describeEngines } from './engines.ts'
 import { describeEvents } from './events.ts'
@@ -67,6 +68,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeLibraries,
     describeLedger,
     describeRates,
+    describeApiKeys,
     describeClosing,
     describeTurningSealingOn,
   ])

@@ -1,0 +1,14 @@
+// API keys that the operator made by REST. Keys of the settings file have no record.
+
+export interface KeyRecord {
+  /** Random. */
+  readonly id: string
+  readonly tenant: string
+  /** Unique within the tenant: the audit log and the ledger tell its keys apart by name. */
+  readonly name: string
+  /** `keyHash` of the key. The key itself is not stored. */
+  readonly sha256: string
+  readonly createdAt: number
+  /** Milliseconds since the epoch; from then on it is rejected. Absent: it does not expire. */
+  readonly expiresAt?: number
+}
