@@ -13,7 +13,9 @@ export function watchNavigation(dialog) {
   document.body.addEventListener('htmx:beforeRequest', ({ detail: { elt } }) => {
     if (elt.dataset.history === 'dialog') history.pushState({ details: depth() + 1 }, '', elt.getAttribute('href'))
   })
-  document.body.addEventListener('htmx:afterOnLoad', ({ detail: { elt, xhr } }) => {
+  // A page link is gone with the list that its answer replaces; then htmx reports the request of another element.
+  document.body.addEventListener('htmx:afterOnLoad', ({ detail: { requestConfig, xhr } }) => {
+    const { elt } = requestConfig
     const url = xhr.getResponseHeader('x-page-url')
     if (url === null || url === shown) return
     if (elt.dataset.history === 'push') history.pushState({ details: 0 }, '', url)

@@ -40,7 +40,7 @@ export function createDashboard(parts: DashboardParts): App {
   const assets = new Assets()
   const logins = new Logins(parts)
   const viewers = new Viewers(logins, callRest)
-  const pages = new Pages({ assets, viewers, tabs, now })
+  const pages = new Pages({ assets, viewers, fetch, tabs, now })
 
   app.use(pageHeaders)
   app.use(async (c, next) => {

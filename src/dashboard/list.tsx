@@ -1,28 +1,31 @@
-// A paginated list that refreshes itself: the table, and links to its pages.
+// A paginated list that refreshes itself: which items it shows of how many, the table, and links to the pages before and after.
 
 import type { Child } from 'hono/jsx'
+import type { CountedPageJson } from '../wire/lists.ts'
+import { formatNumber } from './format.ts'
 import { Region } from './regions.tsx'
 
 export interface Column {
-  readonly title: string
+  readonly title: Child
   /** CSS classes of header and cells: `number`, `age`, and `wide` for columns hidden on phones. */
   readonly kind?: string
 }
 
 interface ListProps {
-  /** Used in paths and element ids, for example `sessions`. */
+  /** Used in element ids, for example `sessions`. */
   readonly name: string
   readonly columns: readonly Column[]
+  readonly page: CountedPageJson<unknown>
   /** The address of a page of this list; of the first one without a cursor. */
   readonly urlOf: (cursor: string | undefined) => string
   readonly cursor: string | undefined
-  readonly nextCursor: string | undefined
   readonly children?: Child
 }
 
-export function List({ name, columns, urlOf, cursor, nextCursor, children }: ListProps) {
+export function List({ name, columns, page, urlOf, cursor, children }: ListProps) {
   return (
     <Region id={name} url={urlOf(cursor)}>
+      <Range name={name} page={page} />
       <table>
         <thead>
           <tr>
@@ -36,30 +39,44 @@ export function List({ name, columns, urlOf, cursor, nextCursor, children }: Lis
         <tbody>{children}</tbody>
       </table>
       <nav class="pages" aria-label={`Pages of ${name}`}>
-        {cursor === undefined ? null : (
-          <PageLink name={name} id={`${name}-first`} url={urlOf(undefined)}>
-            First page
-          </PageLink>
-        )}
-        {nextCursor === undefined ? null : (
-          <PageLink name={name} id={`${name}-next`} url={urlOf(nextCursor)}>
-            Next page
-          </PageLink>
-        )}
+        <PageLink name={name} id={`${name}-previous`} url={linked(page.previous_cursor, urlOf)}>
+          Previous
+        </PageLink>
+        <PageLink name={name} id={`${name}-next`} url={linked(page.next_cursor, urlOf)}>
+          Next
+        </PageLink>
       </nav>
     </Region>
+  )
+}
+
+function linked(cursor: string | undefined, urlOf: ListProps['urlOf']): string | undefined {
+  return cursor === undefined ? undefined : urlOf(cursor)
+}
+
+/** For example "1–25 of 57 sessions". */
+function Range({ name, page: { data, first, total, total_is_minimum, examined } }: Pick<ListProps, 'name' | 'page'>) {
+  if (first === undefined || total === undefined) return null
+  return (
+    <p class="range quiet" role="status" id={`${name}-range`}>
+      {formatNumber(first)}–{formatNumber(first + data.length - 1)} of {formatNumber(total)}
+      {total_is_minimum === true ? '+' : ''} {name}
+      {examined === undefined ? '' : `, of the ${formatNumber(examined)} most recent ones`}
+    </p>
   )
 }
 
 interface PageLinkProps {
   readonly name: string
   readonly id: string
-  readonly url: string
+  /** Undefined: there is no such page. */
+  readonly url: string | undefined
   readonly children?: Child
 }
 
 /** Replaces a refresh in progress, whose response would be of another page. */
 function PageLink({ name, id, url, children }: PageLinkProps) {
+  if (url === undefined) return null
   return (
     <a
       class="button"

@@ -4,9 +4,9 @@ import type { Child } from 'hono/jsx'
 import type { StatusCode } from 'hono/utils/http-status'
 import type { Now } from '../base/clock.ts'
 import type { Assets } from './assets.ts'
-import type { App, Ctx, Viewer } from './bindings.ts'
+import type { App, Ctx, Env, Viewer } from './bindings.ts'
 import { Layout, type Tab } from './layout.tsx'
-import type { Ask, Viewers } from './viewers.ts'
+import { type Ask, actingAs, type Viewers } from './viewers.ts'
 
 /** Adds the routes of a tab. */
 export type Mount = (app: App, pages: Pages) => void
@@ -29,6 +29,8 @@ export interface Shown {
 export interface PagesParts {
   readonly assets: Assets
   readonly viewers: Viewers
+  /** REST's response, unchanged. */
+  readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
   readonly tabs: readonly Tab[]
   readonly now: Now
 }
@@ -56,6 +58,12 @@ export class Pages {
   /** REST with the operator's key for all tenants. Throws a `RestError` for other viewers. */
   askAll(c: Ctx): Ask {
     return this.#parts.viewers.askAll(c)
+  }
+
+  /** REST's response to the viewer, unchanged: for streams. It ends when the browser leaves. */
+  async fetch(c: Ctx, request: Request): Promise<Response> {
+    const { identity, tenant } = await this.viewer(c)
+    return await this.#parts.fetch(request, actingAs(c.env, identity, tenant))
   }
 
   viewer(c: Ctx): Promise<Viewer> {

@@ -1,16 +1,16 @@
 // REST queries for the pages.
 
 import { RestError } from '../base/call-rest.ts'
-import type { PageJson } from '../wire/lists.ts'
+import type { CountedPageJson, PageJson } from '../wire/lists.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { NearLimitJson } from '../wire/tenants.ts'
 import type { WindowJson } from '../wire/windows.ts'
+import { type SessionFilter, sessionList } from './sessions/filter.ts'
 import type { SessionRow } from './sessions/sessions.tsx'
 import type { Ask } from './viewers.ts'
-import type { WindowFilter } from './windows/filter.ts'
+import { type WindowFilter, windowList } from './windows/filter.ts'
 import type { Family } from './windows/window-detail.tsx'
 
-const PAGE_SIZE = 25
 /** Windows of a session that its gauge shows. */
 const MAX_GAUGE_WINDOWS = 20
 /** Ancestors and children that a family tree shows. */
@@ -20,23 +20,18 @@ const MAX_CHILDREN = 50
 export const sessionApiPath = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
 export const windowApiPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
 
-export async function readSessions(ask: Ask, cursor: string | undefined) {
-  const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
-  const [{ data, next_cursor }, freezeAt] = await Promise.all([
-    ask<PageJson<SessionJson>>('GET', `/cwm/v1/sessions?${query}`),
+export async function readSessions(ask: Ask, filter: SessionFilter, cursor: string | undefined) {
+  const [page, freezeAt] = await Promise.all([
+    ask<CountedPageJson<SessionJson>>('GET', sessionList.apiPath(filter, cursor)),
     readFreezeAt(ask),
   ])
-  const shown = data.map(
+  const shown = page.data.map(
     async (session): Promise<SessionRow> => ({
       session,
       windows: await readWindowsOf(ask, session.id),
     }),
   )
-  const page: PageJson<SessionRow> = {
-    data: await Promise.all(shown),
-    ...(next_cursor === undefined ? {} : { next_cursor }),
-  }
-  return { page, freezeAt }
+  return { page: { ...page, data: await Promise.all(shown) }, freezeAt }
 }
 
 export async function readWindowsOf(ask: Ask, session: string): Promise<readonly WindowJson[]> {
@@ -48,12 +43,12 @@ export async function readFreezeAt(ask: Ask): Promise<number> {
   return (await ask<NearLimitJson>('GET', '/cwm/v1/tenants/me/near-limit')).freeze_at
 }
 
-export function readWindows(ask: Ask, filter: WindowFilter, cursor: string | undefined): Promise<PageJson<WindowJson>> {
-  const query = new URLSearchParams({ limit: String(PAGE_SIZE) })
-  for (const [name, value] of Object.entries({ ...filter, cursor })) {
-    if (value !== undefined && value !== '') query.set(name, value)
-  }
-  return ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)
+export function readWindows(
+  ask: Ask,
+  filter: WindowFilter,
+  cursor: string | undefined,
+): Promise<CountedPageJson<WindowJson>> {
+  return ask('GET', windowList.apiPath(filter, cursor))
 }
 
 export async function readFamily(ask: Ask, window: WindowJson): Promise<Family> {

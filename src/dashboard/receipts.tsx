@@ -105,16 +105,19 @@ interface ConfirmationProps {
   readonly fields?: Readonly<Record<string, string>>
   /** Another way to proceed. */
   readonly other?: { readonly action: string; readonly fields: Readonly<Record<string, string>> } | undefined
+  /** Below the question. */
+  readonly details?: Child
   readonly children?: Child
 }
 
 /** Asks for confirmation before a permanent action. */
-function Confirmation({ title, path, action, fields = {}, other, children }: ConfirmationProps) {
+export function Confirmation({ title, path, action, fields = {}, other, details, children }: ConfirmationProps) {
   const choices = [{ action, fields }, ...(other === undefined ? [] : [other])]
   return (
     <article>
       <h2 tabindex={-1}>{title}</h2>
       <p>{children} This is permanent.</p>
+      {details}
       <div class="choice">
         {choices.map((choice) => (
           <form hx-post={path} hx-target="#dialog-body" hx-disabled-elt="find button">
@@ -129,20 +132,6 @@ function Confirmation({ title, path, action, fields = {}, other, children }: Con
         </form>
       </div>
     </article>
-  )
-}
-
-export function ConfirmDelete({ window: { name, receipt, base_of } }: { readonly window: WindowJson }) {
-  const kv = receipt === undefined ? 'its KV' : `the KV of ${pluralize(receipt.tokens, 'token')}`
-  const count = base_of?.count ?? 0
-  const other = count === 0 ? undefined : { action: 'Delete and end sessions', fields: { sessions: 'end' } }
-  return (
-    <Confirmation title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete" other={other}>
-      Deletes its messages, and {kv} from every tier, except for chunks that a session or another window still holds.
-      {count === 0
-        ? ''
-        : ` ${pluralize(count, 'session')} on this window will go on, and keep its text until the last one ends.`}
-    </Confirmation>
   )
 }
 

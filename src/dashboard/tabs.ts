@@ -1,5 +1,6 @@
 // The tabs of the dashboard, in their order. Each is a folder of its own; its routes are mounted from here, and nowhere else.
 
+import { ask } from './ask/routes.tsx'
 import { events } from './events/routes.tsx'
 import type { Tab } from './layout.tsx'
 import { overview } from './overview/routes.tsx'
@@ -11,5 +12,6 @@ export const tabs: readonly (Tab & { readonly mount: Mount })[] = [
   { key: 'overview', title: 'Overview', path: '', scope: 'tenant', mount: overview },
   { key: 'sessions', title: 'Sessions', path: '/sessions', scope: 'tenant', mount: sessions },
   { key: 'windows', title: 'Windows', path: '/windows', scope: 'tenant', mount: windows },
+  { key: 'ask', title: 'Ask', path: '/ask', scope: 'tenant', mount: ask },
   { key: 'events', title: 'Events', path: '/events', scope: 'any', mount: events },
 ]

@@ -1,6 +1,7 @@
 // The details of a session, with its actions.
 
 import { Field, FieldList, Note, Submit } from '../components.tsx'
+import { Copy } from '../copy.tsx'
 import { formatAge, formatNumber, pluralize } from '../format.ts'
 import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
 import { SessionGauge, type SessionRow, type SessionsProps } from './sessions.tsx'
@@ -15,6 +16,15 @@ export function SessionDetail({
   return (
     <article>
       <h2 tabindex={-1}>{id}</h2>
+      <p class="links">
+        <Copy text={id} label="id" />
+        <a class="button" href={`${sessionPath(id)}/messages`}>
+          Messages
+        </a>
+        <a class="button" href={`/cwm/ui/windows?session_id=${encodeURIComponent(id)}`}>
+          Windows
+        </a>
+      </p>
       <p class="big-gauge">
         <SessionGauge session={session} windows={windows} freezeAt={freezeAt} />
       </p>
@@ -32,7 +42,12 @@ export function SessionDetail({
                 : formatNumber(usage.cached_tokens)),
           ],
           ['Limit', session.limit && pluralize(session.limit, 'token')],
-          ['Window', session.base_window],
+          [
+            'Window',
+            session.base_window === undefined ? undefined : (
+              <DetailLink path={windowPath(session.base_window)}>{session.base_window}</DetailLink>
+            ),
+          ],
           [
             'Restored at thaw',
             thaw && `${formatNumber(thaw.restored_tokens ?? 0)} of ${pluralize(thaw.tokens, 'token')}`,

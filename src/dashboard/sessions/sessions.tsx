@@ -1,12 +1,14 @@
 // The table of sessions. Problems of a session are marked next to its name.
 
-import type { PageJson } from '../../wire/lists.ts'
+import type { CountedPageJson } from '../../wire/lists.ts'
 import type { SessionJson } from '../../wire/sessions.ts'
 import type { WindowJson } from '../../wire/windows.ts'
+import { ChoiceFilter, FilterForm, orders, TextFilter } from '../filter-form.tsx'
 import { formatAge, formatNumber, pluralize } from '../format.ts'
 import { Gauge } from '../gauge.tsx'
 import { type Column, List } from '../list.tsx'
-import { DetailLink, Region, sessionPath } from '../regions.tsx'
+import { DetailLink, Region, sessionPath, windowPath } from '../regions.tsx'
+import { type SessionFilter, sessionList } from './filter.ts'
 
 export interface SessionRow {
   readonly session: SessionJson
@@ -15,7 +17,8 @@ export interface SessionRow {
 }
 
 export interface SessionsProps {
-  readonly page: PageJson<SessionRow>
+  readonly page: CountedPageJson<SessionRow>
+  readonly filter: SessionFilter
   readonly cursor: string | undefined
   readonly freezeAt: number
   readonly now: number
@@ -30,25 +33,51 @@ const columns: readonly Column[] = [
   { title: 'Last turn', kind: 'age wide' },
 ]
 
-export function sessionsUrl(cursor: string | undefined): string {
-  return `/cwm/ui/sessions${cursor === undefined ? '' : `?cursor=${encodeURIComponent(cursor)}`}`
+const sorts = {
+  last_turn: 'last turn',
+  created: 'created',
+  turns: 'turns',
+  tokens: 'tokens',
+  id: 'id',
+} as const
+
+const states = {
+  '': 'any',
+  named: 'named by a client',
+  recognized: 'recognized by history',
+  thawed: 'on a window',
+  rolled_over: 'cut',
+  truncated: 'answer cut',
+  cold: 'cold',
+} as const
+
+export function SessionFilterForm({ filter }: { readonly filter: SessionFilter }) {
+  return (
+    <FilterForm name="sessions" label="Sessions" path="/cwm/ui/sessions">
+      <TextFilter name="search" label="Search" value={filter.search} placeholder="part of an id or window" />
+      <TextFilter name="model" label="Model" value={filter.model} />
+      <ChoiceFilter name="state" label="State" options={states} chosen={filter.state} />
+      <ChoiceFilter name="sort" label="Sort by" options={sorts} chosen={filter.sort} />
+      <ChoiceFilter name="order" label="Order" options={orders} chosen={filter.order} />
+      {filter.base_window === '' ? null : (
+        <TextFilter name="base_window" label="On window" value={filter.base_window} />
+      )}
+    </FilterForm>
+  )
 }
 
-export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }: SessionsProps) {
-  if (data.length === 0 && cursor === undefined) {
+export function Sessions({ page, filter, cursor, freezeAt, now }: SessionsProps) {
+  const { data } = page
+  if (data.length === 0) {
     return (
-      <Region id="sessions" url={sessionsUrl(undefined)}>
-        <div class="empty">
-          <p>No sessions yet.</p>
-          <p>
-            Point an SDK at <code>/v1</code> of this cwm. Each conversation becomes a session.
-          </p>
-        </div>
+      <Region id="sessions" url={sessionList.url(filter)}>
+        <NoSessions isFiltered={sessionList.isFiltered(filter)} />
       </Region>
     )
   }
+  const urlOf = (other: string | undefined) => sessionList.url(filter, other)
   return (
-    <List name="sessions" columns={columns} urlOf={sessionsUrl} cursor={cursor} nextCursor={next_cursor}>
+    <List name="sessions" columns={columns} page={page} urlOf={urlOf} cursor={cursor}>
       {data.map(({ session, windows }) => (
         <tr>
           <th scope="row">
@@ -62,13 +91,37 @@ export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }:
           </td>
           <td class="number wide">{session.usage === undefined ? '–' : formatNumber(session.usage.total_tokens)}</td>
           <td class="number wide">{formatNumber(session.turns)}</td>
-          <td class="wide">{session.base_window ?? ''}</td>
+          <td class="wide">
+            {session.base_window === undefined ? (
+              ''
+            ) : (
+              <DetailLink path={windowPath(session.base_window)}>{session.base_window}</DetailLink>
+            )}
+          </td>
           <td class="age wide">
             <time datetime={session.last_turn_at}>{formatAge(session.last_turn_at, now)}</time>
           </td>
         </tr>
       ))}
     </List>
+  )
+}
+
+function NoSessions({ isFiltered }: { readonly isFiltered: boolean }) {
+  return isFiltered ? (
+    <div class="empty">
+      <p>No matching sessions.</p>
+      <p>
+        <a href="/cwm/ui/sessions">Show all sessions</a>
+      </p>
+    </div>
+  ) : (
+    <div class="empty">
+      <p>No sessions yet.</p>
+      <p>
+        Point an SDK at <code>/v1</code> of this cwm. Each conversation becomes a session.
+      </p>
+    </div>
   )
 }
 

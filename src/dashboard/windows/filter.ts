@@ -1,37 +1,35 @@
-// The filter of the list of windows: in the address, in the form, and as REST's query.
+// The filter of the list of windows.
 
-import type { Ctx } from '../bindings.ts'
+import { ListAddress } from '../list-address.ts'
 
-/** As the form sends it. */
 export interface WindowFilter {
   readonly search: string
   readonly tag: string
+  readonly model: string
   readonly state: string
+  readonly pin: string
+  readonly session_id: string
   readonly sort: string
   readonly order: string
+  readonly [name: string]: string
 }
 
-const defaults: WindowFilter = { search: '', tag: '', state: '', sort: 'created', order: 'desc' }
-
-export function readFilter(c: Ctx): WindowFilter {
-  const parameter = (name: keyof WindowFilter) => (c.req.query(name) ?? defaults[name]).trim()
-  return {
-    search: parameter('search'),
-    tag: parameter('tag'),
-    state: parameter('state'),
-    sort: parameter('sort'),
-    order: parameter('order'),
-  }
+const defaults: WindowFilter = {
+  search: '',
+  tag: '',
+  model: '',
+  state: '',
+  pin: '',
+  session_id: '',
+  sort: 'created',
+  order: 'desc',
 }
 
-export const isFiltered = ({ search, tag, state }: WindowFilter) => `${search}${tag}${state}` !== ''
-
-/** The address of a page of this list. Defaults are left out. */
-export function windowsUrl(filter: WindowFilter, cursor: string | undefined): string {
-  const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(filter)) {
-    if (value !== defaults[name as keyof WindowFilter]) query.set(name, value)
-  }
-  if (cursor !== undefined) query.set('cursor', cursor)
-  return `/cwm/ui/windows${query.size === 0 ? '' : `?${query}`}`
-}
+export const windowList = new ListAddress('/cwm/ui/windows', '/cwm/v1/windows', defaults, [
+  'search',
+  'tag',
+  'model',
+  'state',
+  'pin',
+  'session_id',
+])

@@ -5,23 +5,29 @@ import type { DeletionJson } from '../../wire/deletions.ts'
 import type { ThawReceiptJson } from '../../wire/receipts.ts'
 import type { SessionJson } from '../../wire/sessions.ts'
 import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../../wire/windows.ts'
-import { textOf } from '../forms.ts'
+import { tagsOf, textOf } from '../forms.ts'
+import { cursorOf, listAssets } from '../list-address.ts'
+import { mountMessages } from '../messages/routes.tsx'
 import { type Mount, refreshLists } from '../pages.tsx'
 import { readFamily, readWindows, sessionApiPath, windowApiPath } from '../queries.ts'
-import { ConfirmDelete, ConfirmReplace, Deleted, Frozen, Thawed } from '../receipts.tsx'
-import { readFilter, windowsUrl } from './filter.ts'
+import { ConfirmReplace, Deleted, Frozen, Thawed } from '../receipts.tsx'
+import { windowPath } from '../regions.tsx'
+import { BulkBar } from './bulk.tsx'
+import { mountBulk } from './bulk-routes.tsx'
+import { ConfirmDelete } from './confirm-delete.tsx'
+import { windowList } from './filter.ts'
 import { WindowDetail } from './window-detail.tsx'
-import { FilterForm, Windows } from './windows.tsx'
+import { WindowFilterForm, Windows } from './windows.tsx'
 
 export const windows: Mount = (app, pages) => {
   app.get('/windows', async (c) => {
-    const filter = readFilter(c)
-    const cursor = c.req.query('cursor') || undefined
+    const [filter, cursor] = [windowList.read(c), cursorOf(c)]
     const page = await readWindows(pages.ask(c), filter, cursor)
     const list = <Windows page={page} filter={filter} cursor={cursor} now={pages.now()} />
     const body = (
       <section class="card" aria-label="Windows">
-        <FilterForm filter={filter} />
+        <WindowFilterForm filter={filter} />
+        <BulkBar />
         {list}
       </section>
     )
@@ -30,26 +36,35 @@ export const windows: Mount = (app, pages) => {
       title: 'Windows',
       body,
       fragment: list,
-      url: windowsUrl(filter, cursor),
+      url: windowList.url(filter, cursor),
+      ...listAssets,
     })
   })
   app.post('/windows', async (c) => {
     const form = await c.req.parseBody()
-    const [note, tags] = [textOf(form.note), textOf(form.tags).split(/[\s,]+/)]
+    const note = textOf(form.note)
     const body: FreezeBody = {
       name: textOf(form.name),
       session_id: textOf(form.session_id),
-      tags: tags.filter((tag) => tag !== ''),
+      tags: tagsOf(form.tags),
       ...(note === '' ? {} : { note }),
     }
     const window = await pages.ask(c)<WindowJson>('POST', '/cwm/v1/windows', body)
     return await pages.html(c, <Frozen window={window} />, refreshLists)
   })
+  mountBulk(app, pages)
+  mountMessages(app, pages, { of: 'windows', param: 'name', apiPath: windowApiPath, path: windowPath })
+  app.get('/windows/:name/export', async (c) => {
+    const name = c.req.param('name')
+    const file = await pages.ask(c)<object>('GET', `${windowApiPath(name)}/export`)
+    const disposition = `attachment; filename="${name.replace(/[^\w.-]/g, '_')}.cwm.json"`
+    return c.json(file, 200, { 'content-disposition': disposition })
+  })
   app.get('/windows/:name', async (c) => {
     const ask = pages.ask(c)
     const window = await ask<WindowJson>('GET', windowApiPath(c.req.param('name')))
     const body = <WindowDetail window={window} family={await readFamily(ask, window)} now={pages.now()} />
-    return await pages.showDetail(c, { tab: 'windows', title: window.name, body })
+    return await pages.showDetail(c, { tab: 'windows', title: window.name, body, ...listAssets })
   })
   app.post('/windows/:name/thaw', async (c) => {
     const form = await c.req.parseBody()

@@ -2,6 +2,7 @@
 
 import type { WindowJson } from '../../wire/windows.ts'
 import { Field, FieldList, Note, Remarks, Submit } from '../components.tsx'
+import { Copy } from '../copy.tsx'
 import { durabilities, formatAge, formatNumber, pluralize } from '../format.ts'
 import { DetailLink, windowPath } from '../regions.tsx'
 import { formatRestorable, State, Tags, Tiers } from './window-state.tsx'
@@ -25,6 +26,10 @@ export function WindowDetail({
   return (
     <article>
       <h2 tabindex={-1}>{name}</h2>
+      <p class="links">
+        <Copy text={name} label="name" />
+        {state === 'frozen' ? <FrozenLinks name={name} /> : null}
+      </p>
       {window.reason === undefined ? null : <Note kind="bad">{window.reason}</Note>}
       {window.note === undefined ? null : <Note kind="quiet">{window.note}</Note>}
       <FieldList
@@ -87,6 +92,25 @@ export function WindowDetail({
         </button>
       </form>
     </article>
+  )
+}
+
+function FrozenLinks({ name }: { readonly name: string }) {
+  return (
+    <>
+      <a class="button" href={`${windowPath(name)}/messages`}>
+        Messages
+      </a>
+      <a class="button" href={`/cwm/ui/ask?by=names&names=${encodeURIComponent(name)}`}>
+        Ask
+      </a>
+      <a class="button" href={`${windowPath(name)}/export`} download>
+        Export
+      </a>
+      <a class="button" href={`/cwm/ui/sessions?base_window=${encodeURIComponent(name)}`}>
+        Sessions on it
+      </a>
+    </>
   )
 }
 

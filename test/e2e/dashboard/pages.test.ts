@@ -1,13 +1,10 @@
 // The dashboard in a real Chromium: what it shows and does, used as people use it; and that it never violates its own CSP or accessibility
 // rules.
 
-import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { keyHash } from '../../../src/base/auth.ts'
 import type { Settings } from '../../../src/config/schema.ts'
-import { openSqliteStore } from '../../../src/store/sqlite/sqlite.ts'
-import { aWindow, someContent } from '../../contracts/store/sample-records.ts'
 import { axeViolations } from '../../support/axe.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
 import { chat, user } from '../../support/conversation.ts'
@@ -81,6 +78,8 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await dialog().getByRole('heading', { name: 'Frozen: by-hand' }).waitFor()
     const receipt = await dialog().innerText()
     await dialog().getByRole('button', { name: 'Done' }).click()
+    // Closing goes back in the browser's history, which takes a moment.
+    await page.waitForURL('**/cwm/ui/sessions')
     await visit('windows')
     await row('by-hand').waitFor()
     await open('by-hand')
@@ -165,7 +164,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await dialog().getByRole('button', { name: 'Done' }).click()
     await row('in-use').waitFor({ state: 'detached' })
 
-    expect(question).toContain('1 session on this window will go on, and keep its text until the last one ends.')
+    expect(question).toContain('1 session on this window will go on, and keep its text until the last one ends: joe')
     expect((await call(stack.url, 'GET', '/sessions/joe')).status).toBe(404)
   })
 
@@ -226,29 +225,12 @@ describe.skipIf(noBrowser)('the dashboard', () => {
       .waitFor()
   })
 
-  it('searches windows by name, tag, and state, and sorts them', async () => {
-    const names = () => page.locator('#windows tbody th .link').allInnerTexts()
-    const shows = (wanted: string[]) => expect.poll(names, { timeout: 5_000 }).toEqual(wanted)
-
-    await page.getByLabel('Search').fill('child')
-    await shows(['grandchild', 'child'])
-    await page.getByLabel('Sort by').selectOption('name')
-    await page.getByLabel('Order').selectOption('asc')
-    await shows(['child', 'grandchild'])
-    await page.getByLabel('Search').fill('')
-    await page.getByLabel('Tag').fill('law')
-    await page.getByLabel('Search').fill('child')
-    await shows(['child', 'grandchild'])
-    await page.getByLabel('State').selectOption('failed')
-    await page.getByText('No matching windows.').waitFor()
-  })
-
   it('can be used by keyboard only', async () => {
     await row('first').getByRole('link').focus()
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'first', exact: true }).waitFor()
     await expect.poll(() => page.evaluate('document.activeElement?.tagName')).toBe('H2')
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 20; i++) {
       await page.keyboard.press('Tab')
       if ((await page.evaluate('document.activeElement?.id')) === 'field-name') break
     }
@@ -313,43 +295,6 @@ describe.skipIf(noBrowser)('the dashboard', () => {
       await other.context.close()
     },
   )
-})
-
-describe.skipIf(noBrowser)('the dashboard with many windows', () => {
-  it('shows a thousand of them in pages, each quickly', async () => {
-    const stack = await startStack()
-    await frozenSession(stack.url, { session: 'ann', window: 'w-000', words: 300 })
-    await stack.stop()
-    const store = await openSqliteStore({ path: join(stack.dataDir, 'cwm.sqlite') })
-    for (let i = 1; i < 1_000; i++) {
-      const name = `w-${String(i).padStart(3, '0')}`
-      const record = aWindow({ tenant: 'anonymous', name, id: name, state: 'frozen', lineage: `of-${name}` })
-      await store.reserveWindow(record, someContent())
-    }
-    await store.close()
-    await stack.restart()
-    const { page, context, faults } = await openPage(browser)
-    const began = performance.now()
-    await page.goto(`${stack.url}/cwm/ui/windows?sort=name&order=asc`)
-    console.log(`page with a thousand windows: ${Math.round(performance.now() - began)} ms`)
-    const names = () => page.locator('#windows tbody th .link').allInnerTexts()
-
-    expect(await names()).toHaveLength(25)
-    await page.getByRole('link', { name: 'Next page' }).click()
-    await expect.poll(async () => (await names())[0]).toBe('w-025')
-    // A refresh stays on the page.
-    await rest(stack.url, 'PATCH', '/windows/w-026', { note: 'x' })
-    await frozenSession(stack.url, { session: 'bo', window: 'a-new-one', words: 300 })
-    await page.waitForResponse((response) => response.url().includes('cursor='))
-    expect((await names())[0]).toBe('w-025')
-    await page.getByRole('link', { name: 'First page' }).click()
-    await expect.poll(async () => (await names())[0]).toBe('a-new-one')
-    await page.goto(`${stack.url}/cwm/ui`)
-    expect(await page.locator('.cards').innerText()).toContain('1,001')
-    expect(faults).toEqual([])
-    await context.close()
-    await stack.close()
-  }, 60_000)
 })
 
 describe.skipIf(noBrowser)('the login', () => {
