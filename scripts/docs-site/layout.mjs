@@ -59,13 +59,14 @@ function navigation(entries, current) {
   const groups = groupBy(entries)
   return [...groups]
     .map(([group, members]) => {
-      // The decisions are many and read one at a time.
-      const isOpen = group !== 'Decisions' || current?.group === group
-      const items = members.map(({ page, title }) => {
+      // The decisions are many and read one at a time: other pages name their list only.
+      const isShort = group === 'Decisions' && current?.group !== group
+      const shown = isShort ? members.slice(0, 1) : members
+      const items = shown.map(({ page, title }) => {
         const here = page === current ? ' aria-current="page"' : ''
         return `<li><a href="${addressOf(page)}"${here}>${escapeHtml(page.label ?? title)}</a></li>`
       })
-      return `<details${isOpen ? ' open' : ''}><summary>${escapeHtml(group)}</summary><ul>${items.join('')}</ul></details>`
+      return `<details open><summary>${escapeHtml(group)}</summary><ul>${items.join('')}</ul></details>`
     })
     .join('\n')
 }

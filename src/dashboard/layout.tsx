@@ -52,6 +52,7 @@ export function Layout({ assets, tabs, tab, title, viewer, scripts = [], styles 
             Connecting…
           </span>
         </span>
+        <a href="/cwm/docs/">Docs</a>
         <a href="/cwm/ui/rest">REST</a>
         {viewer?.isLoggedIn === true ? (
           <form method="post" action="/cwm/ui/logout">

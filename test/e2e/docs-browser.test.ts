@@ -126,7 +126,7 @@ describe.skipIf(noBrowser)('the documentation', () => {
     async ({ width, colorScheme }) => {
       const page = await open('', { viewport: { width, height: 900 }, colorScheme })
       const violations: string[] = []
-      for (const path of ['', 'configuration', 'architecture', 'dashboard', 'none']) {
+      for (const path of ['', 'guides/chat-app', 'dashboard', 'none']) {
         // The unknown page is a failed request, which browsers write to the console.
         if (path !== '') await page.goto(`${url}/cwm/docs/${path}`)
         violations.push(...(await axeViolations(page)).map((one) => `${path}: ${one}`))
