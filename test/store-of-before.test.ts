@@ -1,4 +1,4 @@
-// The data of the previous version is usable: windows, sessions, histories, open deletes, tenant settings. The stores are real ones,
+// The data of the previous version is usable: windows, sessions, histories, libraries, open deletes, tenant settings. The stores are real ones,
 // created by that version (scripts/store-fixtures). LMCache and engine are new, so all KV is recomputed.
 
 import { mkdtemp } from 'node:fs/promises'
@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Settings } from '../src/config/schema.ts'
 import type { DeletionJson } from '../src/wire/deletions.ts'
+import type { LibraryJson } from '../src/wire/libraries.ts'
+import type { PageJson } from '../src/wire/lists.ts'
 import type { ThawReceiptJson } from '../src/wire/receipts.ts'
 import { jsonOf } from './support/client.ts'
 import { type ChatMessage, chat, user } from './support/conversation.ts'
@@ -122,6 +124,14 @@ describe.each(each)('the $store of $name', ({ name, store }) => {
       })
       await rest(stack.url, 'POST', '/windows', { name: 'frozen-later', session_id: session }, headers)
       expect(await settled(stack.url, 'frozen-later', headers)).toMatchObject({ state: 'frozen' })
+    })
+
+    it('has the libraries, ready', async () => {
+      const { data } = await rest<PageJson<LibraryJson>>(stack.url, 'GET', '/libraries', undefined, headers)
+
+      const { library } = held
+      expect(data).toMatchObject(library === undefined ? [] : [{ ...library, state: 'ready' }])
+      expect(data).toHaveLength(library === undefined ? 0 : 1)
     })
 
     it('completes the open delete', async () => {

@@ -1,4 +1,4 @@
-// Fills a store through an older cwm: windows, sessions, a chat, an unfinished delete, tenant overrides.
+// Fills a store through an older cwm: windows, sessions, a chat, a library, an unfinished delete, tenant overrides.
 
 export const MODEL = 'sim-model'
 const TURNS = 12
@@ -49,6 +49,11 @@ export async function fill({ url, key, sim }) {
   for (let turn = 0; turn < TURNS; turn++)
     unnamed = await chat([...unnamed.history, user(words(`Question ${turn}.`, 15))])
 
+  const text = `# One\n\n${words('Of harbors.', 300)}\n\n# Two\n\n${words('Of ships.', 300)}\n`
+  await rest('PUT', '/libraries/law', { model: MODEL, tokens_per_window: 512, texts: [{ text, format: 'markdown' }] })
+  const library = await rest('GET', '/libraries/law?wait_ms=20000')
+  if (library.state !== 'ready') throw new Error(`the library: ${JSON.stringify(library)}`)
+
   await chat([user(words('What is to go.', 600))], { 'x-cwm-session': 'to-go' })
   await rest('POST', '/windows', { name: 'to-go', session_id: 'to-go' })
   const windows = [await frozen('from-chat'), await frozen('from-content')]
@@ -64,6 +69,7 @@ export async function fill({ url, key, sim }) {
     windows,
     named,
     unnamed,
+    library: { name: library.name, windows: library.windows, tokens: library.tokens },
     deletion: { id: deletion.id, name: deletion.name, state: deletion.state },
   }
 }

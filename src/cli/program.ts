@@ -15,6 +15,7 @@ import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
 import { addEngines } from './engines.ts'
 import { exitOnBrokenPipe } from './exit-on-epipe.ts'
 import { runKey } from './key.ts'
+import { addKeys } from './keys.ts'
 import { addLibraries } from './libraries.ts'
 import { addMcp } from './mcp.ts'
 import { addPlan } from './plan.ts'
@@ -88,6 +89,7 @@ export function createProgram(): Command {
   addLibraries(program)
   addSessions(program)
   addEngines(program)
+  addKeys(program)
   addTop(program)
   addPlan(program)
   addUsage(program)

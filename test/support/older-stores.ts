@@ -14,6 +14,8 @@ export interface Held {
   readonly windows: readonly { readonly name: string; readonly tokens: number; readonly messages: readonly unknown[] }[]
   readonly named: { readonly session: string; readonly history: readonly ChatMessage[] }
   readonly unnamed: { readonly session: string; readonly history: readonly ChatMessage[] }
+  /** Absent in stores of versions without libraries. */
+  readonly library?: { readonly name: string; readonly windows: number; readonly tokens: number }
   readonly deletion: { readonly id: string; readonly name: string }
 }
 

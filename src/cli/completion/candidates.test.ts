@@ -30,6 +30,8 @@ it.each([
   ['library add lib', ['libraries-1']],
   ['library add x one.md ', [':files']],
   ['engines drain ', ['engines-1']],
+  ['keys revoke key', ['keys-1']],
+  ['keys create ', ['tenants-1']],
   ['ask q --reduce s', ['synthesize']],
   ['completion f', ['fish']],
   ['serve --preserve-host t', ['true']],

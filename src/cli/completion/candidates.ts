@@ -23,6 +23,8 @@ export const argumentKinds: Readonly<Record<string, readonly (Kind | undefined)[
   'library delete': ['libraries'],
   'engines drain': ['engines'],
   'engines resume': ['engines'],
+  'keys create': ['tenants'],
+  'keys revoke': ['keys'],
 }
 
 /** What the values of options are, whatever their command. */

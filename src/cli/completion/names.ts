@@ -1,5 +1,6 @@
 // Names for completion, from a running cwm. Whatever fails, there are none: a Tab must neither print errors nor take long.
 
+import type { KeyJson } from '../../wire/keys.ts'
 import type { PageJson } from '../../wire/lists.ts'
 import type { SessionJson } from '../../wire/sessions.ts'
 import type { WindowJson } from '../../wire/windows.ts'
@@ -15,7 +16,7 @@ export interface Candidate {
   readonly description: string
 }
 
-export const nameKinds = ['windows', 'sessions', 'libraries', 'engines', 'models', 'tags'] as const
+export const nameKinds = ['windows', 'sessions', 'libraries', 'engines', 'keys', 'tenants', 'models', 'tags'] as const
 export type NameKind = (typeof nameKinds)[number]
 
 type Read = (
@@ -47,6 +48,16 @@ const readers: Readonly<Record<NameKind, Read>> = {
     (await get<PageJson<{ id: string; state: string }>>('/cwm/v1/engines')).data.map(({ id, state }) => ({
       value: id,
       description: state,
+    })),
+  // Keys of the settings file have no id, and cannot be revoked here.
+  keys: async (get) =>
+    (await get<PageJson<KeyJson>>('/cwm/v1/keys', { limit: 1_000 })).data.flatMap(({ id, tenant, name }) =>
+      id === null ? [] : { value: id, description: `${name} of ${tenant}` },
+    ),
+  tenants: async (get) =>
+    (await get<PageJson<{ id: string }>>('/cwm/v1/tenants', { limit: 1_000 })).data.map(({ id }) => ({
+      value: id,
+      description: 'tenant',
     })),
   models: async (get) =>
     (await get<PageJson<{ id: string }>>('/v1/models')).data.map(({ id }) => ({ value: id, description: 'model' })),
