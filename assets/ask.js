@@ -2,7 +2,13 @@
 
 const byId = (id) => document.getElementById(id)
 const [choice, form, stop, start] = ['ask-choice', 'ask', 'ask-stop', 'ask-start'].map(byId)
-const [state, errors, whole, answers] = ['ask-status', 'ask-error', 'ask-whole', 'ask-answers'].map(byId)
+const [state, errors, whole, answers, receipt] = [
+  'ask-status',
+  'ask-error',
+  'ask-whole',
+  'ask-answers',
+  'ask-receipt',
+].map(byId)
 
 /** Aborts the question that is being answered; undefined if there is none. */
 let running
@@ -60,7 +66,7 @@ async function run() {
 
 function begin() {
   const hadFocus = document.activeElement === start
-  for (const element of [errors, whole, answers]) element.replaceChildren()
+  for (const element of [errors, whole, answers, receipt]) element.replaceChildren()
   state.textContent = 'Asking…'
   stop.disabled = false
   // A disabled button loses the focus.
@@ -99,7 +105,7 @@ function show({ event, html, text, windows }, progress) {
   if (event === 'reduction' || event === 'reduction_error') whole.innerHTML = html
   if (event === 'receipt') {
     progress.isWhole = true
-    whole.insertAdjacentHTML('beforeend', html)
+    receipt.innerHTML = html
   }
   if (event === 'error') errors.innerHTML = html
   state.textContent = `Asking… ${count(progress)}`

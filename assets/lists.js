@@ -6,6 +6,12 @@ document.body.addEventListener('change', ({ target }) => {
   }
   countPicked()
 })
+// "Cancel" on a question that is a page of its own, because its link was opened in a tab.
+document.body.addEventListener('submit', (event) => {
+  if (event.target.getAttribute('method') !== 'dialog' || event.target.closest('dialog') !== null) return
+  event.preventDefault()
+  location.assign(document.querySelector('#detail .above a').href)
+})
 document.body.addEventListener('htmx:afterSettle', countPicked)
 document.body.addEventListener('click', ({ target }) => {
   const button = target instanceof Element ? target.closest('[data-copy]') : null

@@ -1,4 +1,6 @@
 // One change to many windows. Each is the single operation with its own checks, audit entry and event, so nothing is atomic across them.
+// It is REST, not a loop of the dashboard, because scripts have the same need, and because the bound on names, the slot of pins and the
+// result for each window belong where the operations are.
 
 import { createRoute, type OpenAPIHono, type z } from '@hono/zod-openapi'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'

@@ -10,7 +10,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { Libraries } from '../libraries/libraries.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
-import { listSessions, type SessionQuery } from '../sessions/session-list.ts'
+import { SessionLists, type SessionQuery } from '../sessions/session-list.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Store } from '../store/store.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
@@ -45,9 +45,10 @@ const ATTEMPTS = 5
 
 export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerParts, callerOf: CallerOf): void {
   const { sessions, retained, deletions } = parts
+  const lists = new SessionLists(parts.store)
 
   app.openapi(routes.listSessions, async (c) => {
-    const page = await listSessions(parts.store, callerOf(c).tenant, queryFromWire(c.req.valid('query')))
+    const page = await lists.list(callerOf(c).tenant, queryFromWire(c.req.valid('query')))
     const { items, total, examined } = page
     const data = items.map((record) => sessionToWire(record))
     const counts = {

@@ -57,10 +57,12 @@ function linked(cursor: string | undefined, urlOf: ListProps['urlOf']): string |
 /** For example "1–25 of 57 sessions". */
 function Range({ name, page: { data, first, total, total_is_minimum, examined } }: Pick<ListProps, 'name' | 'page'>) {
   if (first === undefined || total === undefined) return null
+  const last = first + data.length - 1
   return (
     <p class="range quiet" role="status" id={`${name}-range`}>
-      {formatNumber(first)}–{formatNumber(first + data.length - 1)} of {formatNumber(total)}
-      {total_is_minimum === true ? '+' : ''} {name}
+      {formatNumber(first)}
+      {last > first ? `–${formatNumber(last)}` : ''} of {formatNumber(total)}
+      {total_is_minimum === true ? '+' : ''} {total === 1 ? name.replace(/s$/, '') : name}
       {examined === undefined ? '' : `, of the ${formatNumber(examined)} most recent ones`}
     </p>
   )

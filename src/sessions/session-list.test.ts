@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest'
 import type { SessionRecord } from '../base/records.ts'
 import { positionIn, toPage } from '../store/page.ts'
 import type { PageRequest } from '../store/store-values.ts'
-import { listSessions, MAX_EXAMINED, type SessionQuery } from './session-list.ts'
+import { MAX_EXAMINED, SessionLists, type SessionQuery } from './session-list.ts'
 
 const aSession = (id: string, change: Partial<SessionRecord> = {}): SessionRecord => ({
   tenant: 'acme',
@@ -34,6 +34,9 @@ function storeOf(sessions: readonly SessionRecord[]) {
   const usage = { sessions: sessions.length, windows: 0, windowBytes: 0, pinnedTokens: 0 }
   return { listSessions: list, usageOf: async () => usage }
 }
+
+const listSessions = (store: ReturnType<typeof storeOf>, tenant: string, query: SessionQuery) =>
+  new SessionLists(store).list(tenant, query)
 
 const usage = (totalTokens: number) => ({ promptTokens: totalTokens, completionTokens: 0, totalTokens })
 const sessions = [
@@ -118,4 +121,31 @@ it('rejects the cursor of another query', async () => {
   await expect(
     listSessions(store, 'acme', { limit: 1, sort: 'tokens', model: 'large', cursor: nextCursor }),
   ).rejects.toMatchObject({ code: 'INVALID_FIELD', param: 'cursor' })
+})
+
+it('examines for one list of a tenant at a time, for other tenants meanwhile, and refuses a long line', async () => {
+  const store = storeOf(sessions)
+  const lists = new SessionLists(store)
+  const list = (tenant: string) => lists.list(tenant, { limit: 1, sort: 'turns' })
+  const order: string[] = []
+  const read = store.listSessions.getMockImplementation()
+  store.listSessions.mockImplementation(async (tenant, page) => {
+    order.push(`begin ${tenant}`)
+    const answer = await read?.(tenant, page)
+    await new Promise((resolve) => setImmediate(resolve))
+    order.push(`end ${tenant}`)
+    return answer ?? { items: [] }
+  })
+
+  const waiting = Array.from({ length: 17 }, () => list('acme'))
+  const other = list('globex')
+  await expect(list('acme')).rejects.toMatchObject({ code: 'OVERLOADED' })
+  await Promise.all([...waiting, other])
+
+  expect(order.filter((step) => step.endsWith('acme'))).toEqual(
+    Array.from({ length: 17 }, () => ['begin acme', 'end acme']).flat(),
+  )
+  expect(order.indexOf('begin globex')).toBeLessThan(4)
+  // The line is gone.
+  await list('acme')
 })

@@ -2,6 +2,7 @@
 // Stores keep no index for these, because each turn would have to write it.
 
 import { setImmediate as nextRound } from 'node:timers/promises'
+import { CwmError } from '../base/errors.ts'
 import type { SessionRecord } from '../base/records.ts'
 import { checkLimit, type Place, type Position, placeIn, queryList, toPageAt } from '../store/page.ts'
 import type { Store } from '../store/store.ts'
@@ -39,9 +40,14 @@ export interface SessionPage extends Page<SessionRecord> {
 
 type ListStore = Pick<Store, 'listSessions' | 'usageOf'>
 
-/** Sessions that one list examines at most: about 50 ms of work, in steps. */
+/**
+ * Sessions that one list examines at most. 10,000 took 0.2 s with SQLite and 0.4 s with Redis on a busy machine with two cores, in steps that
+ * let other requests pass.
+ */
 export const MAX_EXAMINED = 10_000
-const AT_ONCE = 500
+const AT_ONCE = 200
+/** Lists of one tenant that examine sessions run one after the other. So many may wait. */
+const MAX_WAITING = 16
 
 const sorts: Readonly<Record<SessionSort, (session: SessionRecord) => number | string>> = {
   last_turn: ({ lastTurnAt }) => lastTurnAt,
@@ -60,13 +66,44 @@ const states: Readonly<Record<SessionState, (session: SessionRecord) => boolean>
   cold: ({ prefixBreak }) => prefixBreak !== undefined,
 }
 
-/** A page of a tenant's sessions. Throws `INVALID_FIELD` for a cursor of another query, and what the store throws. */
-export async function listSessions(store: ListStore, tenant: string, query: SessionQuery): Promise<SessionPage> {
-  const { limit, cursor, text, model, state, baseWindow, sort = 'last_turn', order = 'desc', count = false } = query
-  const conditions = Object.entries({ text, model, state, baseWindow }).filter(([, value]) => value !== undefined)
-  if (conditions.length > 0 || sort !== 'last_turn' || order !== 'desc') return await examine(store, tenant, query)
-  const page = await store.listSessions(tenant, cursor === undefined ? { limit } : { limit, cursor })
-  return count ? { ...page, total: (await store.usageOf(tenant)).sessions } : page
+/** Lists the sessions of tenants. */
+export class SessionLists {
+  readonly #store: ListStore
+  /** By tenant: the lists that examine sessions or wait for that, and the end of the last one. */
+  readonly #lines = new Map<string, { count: number; last: Promise<unknown> }>()
+
+  constructor(store: ListStore) {
+    this.#store = store
+  }
+
+  /** A page of a tenant's sessions. Throws `INVALID_FIELD` for a cursor of another query, `OVERLOADED`, and what the store throws. */
+  async list(tenant: string, query: SessionQuery): Promise<SessionPage> {
+    const { limit, cursor, text, model, state, baseWindow, sort = 'last_turn', order = 'desc', count = false } = query
+    const conditions = Object.entries({ text, model, state, baseWindow }).filter(([, value]) => value !== undefined)
+    if (conditions.length > 0 || sort !== 'last_turn' || order !== 'desc') {
+      return await this.#inLine(tenant, () => examine(this.#store, tenant, query))
+    }
+    const page = await this.#store.listSessions(tenant, cursor === undefined ? { limit } : { limit, cursor })
+    return count ? { ...page, total: (await this.#store.usageOf(tenant)).sessions } : page
+  }
+
+  async #inLine<T>(tenant: string, work: () => Promise<T>): Promise<T> {
+    const line = this.#lines.get(tenant) ?? { count: 0, last: Promise.resolve() }
+    if (line.count > MAX_WAITING) {
+      const message = `${line.count} lists of sessions with a filter or an order are already in progress; retry later`
+      throw new CwmError('OVERLOADED', message, { retryAfterS: 1 })
+    }
+    this.#lines.set(tenant, line)
+    line.count++
+    const done = line.last.then(work)
+    line.last = done.catch(() => {})
+    try {
+      return await done
+    } finally {
+      line.count--
+      if (line.count === 0) this.#lines.delete(tenant)
+    }
+  }
 }
 
 async function examine(store: ListStore, tenant: string, query: SessionQuery): Promise<SessionPage> {

@@ -14,7 +14,7 @@ import { windowPath } from '../regions.tsx'
 type AskError = ManyAskEvents['reduction_error']
 
 /** Tokens, or a word for a number that the engine does not report. */
-const tokens = (value: number | null) => (value === null ? 'not reported by the engine' : formatNumber(value))
+const tokens = (value: number | null) => (value === null ? 'not reported by the engine' : pluralize(value, 'token'))
 
 export function WindowAnswer({
   answered: { window, answer, passage, receipt },
@@ -33,7 +33,7 @@ export function WindowAnswer({
           <blockquote>{passage.text}</blockquote>
           <figcaption>
             <a href={`${windowPath(window)}/messages?offset=${passage.message}`}>
-              Message {formatNumber(passage.message)}
+              Message {formatNumber(passage.message + 1)}
             </a>
           </figcaption>
         </figure>

@@ -38,6 +38,7 @@ export function AskPage({ choice, chosen, libraries, question }: AskPageProps) {
         <div id="ask-error" />
         <div id="ask-whole" />
         <div id="ask-answers" />
+        <div id="ask-receipt" />
       </section>
     </>
   )
@@ -56,11 +57,11 @@ function ChoiceForm({ choice, libraries }: Pick<AskPageProps, 'choice' | 'librar
     >
       <fieldset>
         <legend>Windows</legend>
-        <WayOption way="filter" chosen={choice.by} label="By tag or name">
+        <WayOption way="filter" chosen={choice.by} label="By tag or part of a name">
           <TextInput name="tag" label="Tag" value={choice.tag} />
           <TextInput name="search" label="Part of a name" value={choice.search} />
         </WayOption>
-        <WayOption way="names" chosen={choice.by} label="By name">
+        <WayOption way="names" chosen={choice.by} label="By whole names">
           <TextInput name="names" label="Names, separated by commas" value={choice.names} />
         </WayOption>
         {libraries.length === 0 ? null : (

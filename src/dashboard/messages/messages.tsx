@@ -40,9 +40,7 @@ export function Messages({ messages, reading }: { readonly messages: MessagesJso
   return (
     <div id="messages">
       <p class="range quiet" role="status">
-        {data.length === 0
-          ? `No ${noun}s.`
-          : `${formatNumber(offset + 1)}–${formatNumber(offset + data.length)} of ${pluralize(total, noun)}`}
+        {data.length === 0 ? `No ${noun}s.` : `${rangeOf(offset, data.length)} of ${pluralize(total, noun)}`}
       </p>
       {data.map((message, n) => (
         <Message message={message} search={reading.search} wholeUrl={at({ offset: offset + n, isWhole: true })} />
@@ -63,6 +61,11 @@ export function Messages({ messages, reading }: { readonly messages: MessagesJso
   )
 }
 
+function rangeOf(offset: number, length: number): string {
+  const [first, last] = [offset + 1, offset + length]
+  return last === first ? formatNumber(first) : `${formatNumber(first)}–${formatNumber(last)}`
+}
+
 function PageLink({ id, url, children }: { readonly id: string; readonly url: string; readonly children?: Child }) {
   return (
     <a class="button" id={id} href={url} hx-get={url} hx-target="#messages" hx-swap="outerHTML" data-history="push">
@@ -81,7 +84,7 @@ function Message({ message: { index, role, chars, is_cut, parts }, search, whole
   return (
     <article class="message">
       <h3>
-        {role} <small class="quiet">{index === null ? 'system prompt' : `message ${formatNumber(index)}`}</small>
+        {role} <small class="quiet">{index === null ? 'system prompt' : `message ${formatNumber(index + 1)}`}</small>
       </h3>
       {parts.map((part) => (
         <Part part={part} search={search} />

@@ -42,7 +42,12 @@ export const sessions: Mount = (app, pages) => {
   mountMessages(app, pages, { of: 'sessions', param: 'id', apiPath: sessionApiPath, path: sessionPath })
   app.get('/sessions/:id/end', async (c) => {
     const id = c.req.param('id')
-    return await pages.showDetail(c, { tab: 'sessions', title: `End ${id}`, body: <ConfirmEnd id={id} /> })
+    return await pages.showDetail(c, {
+      tab: 'sessions',
+      title: `End ${id}`,
+      body: <ConfirmEnd id={id} />,
+      ...listAssets,
+    })
   })
   app.post('/sessions/:id/end', async (c) => {
     const deletion = await pages.ask(c)<DeletionJson>('DELETE', sessionApiPath(c.req.param('id')))

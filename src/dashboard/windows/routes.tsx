@@ -92,7 +92,7 @@ export const windows: Mount = (app, pages) => {
   app.get('/windows/:name/delete', async (c) => {
     const window = await pages.ask(c)<WindowJson>('GET', windowApiPath(c.req.param('name')))
     const body = <ConfirmDelete window={window} />
-    return await pages.showDetail(c, { tab: 'windows', title: `Delete ${window.name}`, body })
+    return await pages.showDetail(c, { tab: 'windows', title: `Delete ${window.name}`, body, ...listAssets })
   })
   app.post('/windows/:name/delete', async (c) => {
     const query = (await c.req.parseBody()).sessions === 'end' ? '?sessions=end' : ''

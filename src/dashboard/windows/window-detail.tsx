@@ -4,7 +4,7 @@ import type { WindowJson } from '../../wire/windows.ts'
 import { Field, FieldList, Note, Remarks, Submit } from '../components.tsx'
 import { Copy } from '../copy.tsx'
 import { durabilities, formatAge, formatNumber, pluralize } from '../format.ts'
-import { DetailLink, windowPath } from '../regions.tsx'
+import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
 import { formatRestorable, State, Tags, Tiers } from './window-state.tsx'
 
 export interface Family {
@@ -41,7 +41,12 @@ export function WindowDetail({
           ['Chunks', receipt && <Tiers receipt={receipt} />],
           ['Messages', window.messages],
           ['Model', window.model],
-          ['From session', window.session_id],
+          [
+            'From session',
+            window.session_id === undefined ? undefined : (
+              <DetailLink path={sessionPath(window.session_id)}>{window.session_id}</DetailLink>
+            ),
+          ],
           ['Tags', window.tags === undefined || window.tags.length === 0 ? undefined : <Tags tags={window.tags} />],
           ['Created', window.created_at && formatAge(window.created_at, now)],
           [

@@ -72,7 +72,7 @@ describe.skipIf(noBrowser)('the tab Ask', () => {
       expect(await answer.locator('.words').innerText()).toContain(`Port-${name}`)
       expect(await answer.locator('blockquote').innerText()).toContain(`Port-${name}`)
       await answer.getByText('Receipt').click()
-      expect(await answer.locator('details').innerText()).toMatch(/Restored\s+[\d,]+\s+Computed\s+[\d,]+/)
+      expect(await answer.locator('details').innerText()).toMatch(/Restored\s+[\d,]+ tokens\s+Computed\s+[\d,]+ tokens/)
     }
     expect(await page.getByRole('region', { name: 'Receipt of the question' }).innerText()).toMatch(
       /Windows\s+3\s+With an answer\s+3\s+Without the answer\s+0/,
@@ -100,7 +100,7 @@ describe.skipIf(noBrowser)('the tab Ask', () => {
     await visit('')
     await page.getByRole('textbox', { name: 'Names, separated by commas' }).fill('ada, nothing')
     await expect.poll(chosen).toBe('2 windows: ada, nothing')
-    expect(await page.getByRole('radio', { name: 'By name', exact: true }).isChecked()).toBe(true)
+    expect(await page.getByRole('radio', { name: 'By whole names' }).isChecked()).toBe(true)
     await ask()
     await finished('Done: 2 of 2 windows.')
 

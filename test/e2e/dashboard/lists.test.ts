@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { keyHash } from '../../../src/base/auth.ts'
 import { openSqliteStore } from '../../../src/store/sqlite/sqlite.ts'
 import type { WindowJson } from '../../../src/wire/windows.ts'
 import { aSession, aWindow, noon, someContent } from '../../contracts/store/sample-records.ts'
@@ -81,7 +82,7 @@ describe.skipIf(noBrowser)('lists', () => {
     await page.reload()
     await shows('windows', ['child'])
     expect(await page.getByLabel('Search').inputValue()).toBe('child')
-    expect(await range('windows')).toBe('1–1 of 1 windows')
+    expect(await range('windows')).toBe('1 of 1 window')
     await page.getByLabel('State').selectOption('failed')
     await page.getByText('No matching windows.').waitFor()
     await page.getByRole('link', { name: 'Show all windows' }).click()
@@ -98,7 +99,7 @@ describe.skipIf(noBrowser)('lists', () => {
     await shows('sessions', ['ann'])
     await visit('sessions?base_window=first')
     await shows('sessions', ['joe'])
-    expect(await range('sessions')).toBe('1–1 of 1 sessions')
+    expect(await range('sessions')).toBe('1 of 1 session')
   })
 
   it('opens a window from a link, and back leads to the filtered list', async () => {
@@ -184,6 +185,13 @@ describe.skipIf(noBrowser)('lists', () => {
     expect((await call(stack.url, 'GET', '/sessions/on-old')).status).toBe(404)
   })
 
+  it('leads back from a question that is a page of its own', async () => {
+    await visit('windows/first/delete')
+    await page.getByRole('link', { name: 'joe', exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.waitForURL('**/cwm/ui/windows')
+  })
+
   it('says what is missing for a change of many', async () => {
     await visit('windows')
     await press('Unpin')
@@ -215,7 +223,7 @@ describe.skipIf(noBrowser)('lists', () => {
   it('searches messages, marks matches, and shows a long message in full on demand', async () => {
     await visit('windows/log/messages')
     await page.getByLabel('Search').fill('NEEDLE')
-    await expect.poll(() => page.locator('#messages .range').innerText()).toBe('1–1 of 1 matching message')
+    await expect.poll(() => page.locator('#messages .range').innerText()).toBe('1 of 1 matching message')
     await expect.poll(() => new URL(page.url()).search).toBe('?search=NEEDLE')
     expect(await page.locator('#messages mark').allInnerTexts()).toEqual(['needle'])
     await page.getByRole('link', { name: 'Show all 10,006 characters' }).click()
@@ -315,6 +323,39 @@ describe.skipIf(noBrowser)('lists', () => {
       await other.context.close()
     },
   )
+})
+
+describe.skipIf(noBrowser)('the operator', () => {
+  it('sees windows of a tenant, and neither their messages nor answers from them', async () => {
+    const [acme, operator] = ['sk-acme-0123456789', 'operator-0123456789']
+    const tenants = [{ id: 'acme', keys: [{ name: 'main', sha256: keyHash(acme) }] }]
+    stack = await startStack({ settings: { tenants, operator_key: operator } })
+    const body = { model: 'sim-model', messages: [user('the treasure is under the mill')] }
+    await rest(stack.url, 'PUT', '/windows/secret', body, { authorization: `Bearer ${acme}` })
+    watched = await openPage(browser)
+    page = watched.page
+    await visit('login')
+    await page.getByLabel('API key').fill(operator)
+    await page.getByLabel('Tenant').fill('acme')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('button', { name: 'Log out' }).waitFor()
+
+    await visit('windows')
+    await shows('windows', ['secret'])
+    await visit('windows/secret/messages')
+    expect(await page.getByRole('alert').innerText()).toContain('does not read the messages of tenants')
+    const exported = await page.request.get(`${stack.url}/cwm/ui/windows/secret/export`)
+    expect([exported.status(), await exported.text()]).toEqual([403, expect.not.stringContaining('treasure')])
+    await visit('ask?names=secret')
+    await page.getByRole('textbox', { name: 'Question' }).fill('Where is it?')
+    await page.getByRole('button', { name: 'Ask', exact: true }).click()
+    await page.getByText('The question was refused.').waitFor()
+    expect(await page.locator('#ask-error').innerText()).toContain('operator_reads_messages')
+    expect(await page.locator('main').innerText()).not.toContain('treasure')
+
+    await watched.context.close()
+    await stack.close()
+  })
 })
 
 describe.skipIf(noBrowser)('lists of many', () => {
