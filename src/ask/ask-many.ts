@@ -31,6 +31,12 @@ interface ReductionOutcome {
   readonly notes: readonly string[]
 }
 
+/** The windows to ask, and those that cannot be asked. */
+interface Chosen {
+  readonly targets: readonly Target[]
+  readonly absent: readonly FailedWindow[]
+}
+
 const notReduced: ReductionOutcome = { reduction: undefined, error: undefined, notes: [] }
 
 export class ManyAsker {
@@ -43,7 +49,7 @@ export class ManyAsker {
   /**
    * Reports each window as it is done, then the reduction, then the receipt. A failure of a window or of the reduction is an event.
    * Throws `FORBIDDEN_MODEL`, `INVALID_FIELD` for a model that is not served, `OVERLOADED` if there is no memory for so many windows, and
-   * what `findWindows`, the index of passages, and the store throw. When the signal aborts, it ends all calls, leaves nothing stored, and
+   * what `findWindows`, the index of passages, and the store throw, and `ASK_DEADLINE` if the windows are not selected by then. When the signal aborts, it ends all calls, leaves nothing stored, and
    * throws `CLIENT_GONE`.
    */
   ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
@@ -77,7 +83,7 @@ export class ManyAsker {
     const timer = setTimeout(() => deadline.abort(), Math.min(asked.deadlineMs ?? LONGEST_TIMER_MS, LONGEST_TIMER_MS))
     const budget = asked.budgetTokens === undefined ? undefined : new TokenBudget(asked.budgetTokens)
     try {
-      const { targets, absent } = await this.#choose(asked, options)
+      const { targets, absent } = await this.#chooseBy(deadline.signal, asked, options)
       holdTargets(targets, options)
       const records = targets.flatMap(({ record }) => record ?? [])
       const parallel = await parallelOf(this.#parts.fleet, asked, records, options)
@@ -107,11 +113,20 @@ export class ManyAsker {
     if (reduce !== 'none') await requireServed(this.#parts, reduceModel, apiKey)
   }
 
+  /** A question whose windows are not known by its deadline cannot be answered in part. */
+  async #chooseBy(deadline: AbortSignal, asked: ManyQuestion, options: ManyOptions): Promise<Chosen> {
+    try {
+      return await this.#choose(asked, { ...options, signal: AbortSignal.any([options.signal, deadline]) })
+    } catch (thrown) {
+      if (!deadline.aborted || toCwmError(thrown).code !== 'CLIENT_GONE') throw thrown
+      checkPresent(options.signal)
+      const message = `the windows were not selected by deadline_ms (${asked.deadlineMs}); the first selection indexes their texts, so ask again`
+      throw new CwmError('ASK_DEADLINE', message, { param: 'deadline_ms' })
+    }
+  }
+
   /** The windows to ask. With `select`, names that do not exist cannot be ranked, so they fail here. */
-  async #choose(
-    { tenant, windows, select, question }: ManyQuestion,
-    { signal }: ManyOptions,
-  ): Promise<{ readonly targets: readonly Target[]; readonly absent: readonly FailedWindow[] }> {
+  async #choose({ tenant, windows, select, question }: ManyQuestion, { signal }: ManyOptions): Promise<Chosen> {
     const { store, passages } = this.#parts
     const targets = await findWindows(store, tenant, windows, signal)
     if (select === undefined) return { targets, absent: [] }

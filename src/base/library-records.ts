@@ -1,5 +1,8 @@
 // Libraries: windows made of one or several texts, under one name.
 
+/** Of the tag that the windows of a library have. */
+export const LIBRARY_TAG_PREFIX = 'library:'
+
 /** A part of a library's texts, and the window that holds it. */
 export interface LibraryPart {
   readonly window: string

@@ -2,6 +2,7 @@
 
 import { createHmac } from 'node:crypto'
 import { isObject } from '../base/json.ts'
+import { LIBRARY_TAG_PREFIX } from '../base/library-records.ts'
 import type { Prompt } from '../base/records.ts'
 
 /** A question is the next message of the user, and some chat templates reject two of these in a row: docs/engine-behavior.md#alternating-roles. */
@@ -10,7 +11,7 @@ const DIGEST_LENGTH = 22
 
 /** Every window of a library has it, once all of them are frozen. */
 export function libraryTag(library: string): string {
-  return `library:${library}`
+  return LIBRARY_TAG_PREFIX + library
 }
 
 /** `title`: empty if the text has none. */

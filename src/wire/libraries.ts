@@ -1,6 +1,7 @@
 // Libraries: the request that makes one, what it is and how far it is, and the receipt of its delete.
 
 import { z } from 'zod'
+import { LIBRARY_TAG_PREFIX } from '../base/library-records.ts'
 import { pageQuery } from './lists.ts'
 import { count, time } from './scalars.ts'
 import { labelsSchema } from './windows.ts'
@@ -32,7 +33,11 @@ export const libraryBody = z.strictObject({
     .describe(
       "Maximum tokens of a window. Default: the library's current number; for a new library 4096, or less if the context limit needs room for question and answer",
     ),
-  tags: labelsSchema.shape.tags.describe('Tags of the windows, in addition to `library:NAME`'),
+  tags: labelsSchema.shape.tags
+    .refine((tags) => !tags?.some((tag) => tag.startsWith(LIBRARY_TAG_PREFIX)), {
+      error: `must not begin with ${LIBRARY_TAG_PREFIX}, which marks the windows of a library`,
+    })
+    .describe('Tags of the windows, in addition to `library:NAME`'),
 })
 
 export const showLibraryQuery = z.object({

@@ -61,7 +61,9 @@ export const manyAskBody = z.strictObject({
     .min(1)
     .max(MAX_DEADLINE_MS)
     .optional()
-    .describe('Windows that have not answered by then fail with `ask_deadline`; the answers of the others are reduced'),
+    .describe(
+      'Windows that have not answered by then fail with `ask_deadline`; the answers of the others are reduced afterwards. Bounds the selection too, not the reduction',
+    ),
   stream: z.boolean().default(true).describe('Server-sent events. `false`: one JSON object at the end'),
 })
 

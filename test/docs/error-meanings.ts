@@ -67,7 +67,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     'The model called a tool instead of answering a question to a window. Say in `instructions` that it must answer in text.',
   ASK_BUDGET_USED_UP:
     'In the answers of many windows: this window was not asked, because its estimated tokens to compute exceed what is left of `budget_tokens`.',
-  ASK_DEADLINE: 'In the answers of many windows: this window had not answered by `deadline_ms`.',
+  ASK_DEADLINE:
+    'In the answers of many windows: this window had not answered by `deadline_ms`. For the whole question: its windows were not selected by then.',
   LIBRARY_NOT_FOUND: 'There is no library of this name for this key.',
   LIBRARY_CHANGED:
     'Another request changed the library at the same moment, or it is still being deleted. Send the request again.',

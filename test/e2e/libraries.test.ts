@@ -199,6 +199,7 @@ describe('a library that cannot be', () => {
     ['model', { model: 'nobody' }],
     ['tokens_per_window', { tokens_per_window: 10 }],
     ['tokens_per_window', { tokens_per_window: 10_000_000 }],
+    ['tags', { tags: ['law', 'library:other'] }],
     ['tokens', { tokens: 3 }],
   ])('is rejected with the name of the field %s', async (param, body, name = 'book') => {
     const got = await putLibrary(stack.url, book(1), { name: encodeURIComponent(name), ...body })

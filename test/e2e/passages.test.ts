@@ -26,6 +26,17 @@ it('indexes nothing before a question selects, and each window once', async () =
   expect([await indexed(), await metricOf(stack.url, 'cwm_passage_windows_total')]).toEqual([2, 2])
 })
 
+it('fails with the deadline if the windows are not selected by then, and indexes them for the next question', async () => {
+  const body = { question, windows: { tag: 'law' }, select, stream: false }
+
+  // The first selection starts a worker.
+  const late = await ask(stack.url, '/cwm/v1/ask', { body: { ...body, deadline_ms: 1 } })
+
+  expect([late.status, errorOf(late).code, errorOf(late).param]).toEqual([504, 'ask_deadline', 'deadline_ms'])
+  const { answers } = await askedMany(stack.url, { question, windows: { tag: 'law' }, select })
+  expect(answers.map(({ window }) => window)).toEqual(['bo'])
+})
+
 it('drops a window that is deleted', async () => {
   await askedMany(stack.url, { question, windows: { tag: 'law' }, select })
 
