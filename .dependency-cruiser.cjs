@@ -6,7 +6,7 @@ const levels = {
   2: ['dialects'],
   3: ['limits', 'identity', 'wire', 'plan'],
   4: ['engines', 'kv', 'store', 'sim', 'tracing'],
-  5: ['tenants', 'journal', 'ledger'],
+  5: ['tenants', 'journal', 'ledger', 'rate-limits'],
   6: ['sessions', 'admission'],
   7: ['windows'],
   8: ['near-limit', 'prefix-break', 'passages', 'libraries'],

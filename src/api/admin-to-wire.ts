@@ -1,5 +1,6 @@
 // Converts records to the REST types of the administration routes.
 
+import type { RateQuota, RateQuotas } from '../base/rates.ts'
 import type { AuditEntry, TenantUsage } from '../base/records.ts'
 import type { NearLimitOverrides, TenantPolicy } from '../base/tenants.ts'
 import type { Timeline } from '../journal/timeline.ts'
@@ -8,7 +9,13 @@ import type { ReloadJson } from '../wire/reload.ts'
 import type { NearLimitJson, TenantJson, TimelineJson } from '../wire/tenants.ts'
 import { iso } from './to-wire.ts'
 
-export function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolicy): TenantJson {
+/** What is left of the limits of a tenant, and of the key of a request. */
+export interface RatesLeft {
+  readonly tenant: RateQuotas
+  readonly key: RateQuotas
+}
+
+export function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolicy, rates?: RatesLeft): TenantJson {
   return {
     id,
     usage: {
@@ -20,15 +27,23 @@ export function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolic
     limits: {
       models: policy.models && [...policy.models].sort(),
       max_in_flight_per_tenant: policy.maxInFlight,
+      requests_per_minute: policy.rates?.tenant?.requests,
+      tokens_per_minute: policy.rates?.tenant?.tokens,
       max_sessions: policy.maxSessions,
       max_windows: policy.maxWindows,
       max_window_bytes: policy.maxWindowBytes,
       max_pinned_tokens: policy.maxPinnedTokens,
       pin_ttl_ms: policy.pinTtlMs,
     },
+    rates: rates && { tenant: quotasToWire(rates.tenant), key: quotasToWire(rates.key) },
     isolation: policy.isolation,
     when_pins_full: policy.whenPinsFull,
   }
+}
+
+function quotasToWire({ requests, tokens }: RateQuotas) {
+  const toWire = ({ limit, remaining, resetMs }: RateQuota) => ({ limit, remaining, reset_ms: resetMs })
+  return { requests: requests && toWire(requests), tokens: tokens && toWire(tokens) }
 }
 
 export function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: NearLimitOverrides): NearLimitJson {

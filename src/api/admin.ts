@@ -6,6 +6,7 @@ import type { Context } from 'hono'
 import { CwmError } from '../base/errors.ts'
 import type { AuditEntry } from '../base/records.ts'
 import type { Timeline } from '../journal/timeline.ts'
+import type { RateLimiter } from '../rate-limits/rate-limiter.ts'
 import type { Store } from '../store/store.ts'
 import type { Page, PageRequest } from '../store/store-values.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
@@ -36,6 +37,7 @@ export interface AdminHandlerParts extends EngineHandlerParts, KeyHandlerParts {
   /** Newest first. Without a tenant, the entries of all of them. */
   readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
   readonly store: Store
+  readonly rates: Pick<RateLimiter, 'read'>
   readonly overrides: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
   readonly timeline: Pick<Timeline, 'forget' | 'bucketsOf'>
   /** Length of a bucket, milliseconds. */
@@ -74,8 +76,9 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
   })
 
   app.openapi(showTenant, async (c) => {
-    const { tenant, policy } = callerOf(c)
-    return c.json(tenantToWire(tenant, await store.usageOf(tenant), policy), 200)
+    const { tenant, sharer, policy, operation } = callerOf(c)
+    const rates = await parts.rates.read({ sharer, policy, actor: operation.actor })
+    return c.json(tenantToWire(tenant, await store.usageOf(tenant), policy, rates), 200)
   })
 
   app.openapi(showNearLimit, async (c) => {

@@ -52,10 +52,11 @@ export function mountAsks(
 ): void {
   app.openapi(askWindow, async (c) => {
     const caller = callerOf(c)
-    const { tenant, policy, operation } = caller
-    access.require(caller, { action: 'ask', target: 'window', name: c.req.valid('param').name })
+    const { tenant, sharer, policy, operation } = caller
+    const window = c.req.valid('param').name
+    access.require(caller, { action: 'ask', target: 'window', name: window })
     const { question, instructions, max_tokens: maxTokens, temperature, stream } = c.req.valid('json')
-    const asked = { tenant, policy, window: c.req.valid('param').name, question, instructions, maxTokens, temperature }
+    const asked = { tenant, sharer, policy, window, question, instructions, maxTokens, temperature }
     const options = { ...operation, signal: closeSignal(c.env.outgoing) }
     if (!stream) return c.json(answerToWire(await asker.ask(asked, options)), 200)
     const events = eventsOf(async (send) => {

@@ -5,12 +5,17 @@ import { LRUCache } from 'lru-cache'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { StepMs, TierCounts, Usage } from '../base/records.ts'
-import { requireModel, type TenantPolicy } from '../base/tenants.ts'
+import { type Caller, requireModel } from '../base/tenants.ts'
 import { recorded } from '../base/usage-sink.ts'
 import type { Observation } from '../dialects/dialect.ts'
+import { openAiRateHeaders } from '../dialects/rate-headers.ts'
 import { replyText } from '../dialects/reply-text.ts'
 import type { Engine, EngineModel } from '../engines/engine.ts'
 import { streamAnswer } from '../engines/stream-answer.ts'
+import { outputReserve } from '../limits/output-reserve.ts'
+import { typicalTokens } from '../limits/typical.ts'
+import type { RateNeed } from '../rate-limits/rate-charge.ts'
+import type { RateLimiter } from '../rate-limits/rate-limiter.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import { commonPrefix } from '../windows/frozen-ids.ts'
 import { type OperationOptions, runAudited } from '../windows/operation-audit.ts'
@@ -22,9 +27,7 @@ import { type Branch, bodyOf, branchOf, offersTools, type Question } from './bra
 import { type Comparison, loadOrCompute, type Measured } from './load-or-compute.ts'
 import { SeenAnswer } from './seen-answer.ts'
 
-export interface WindowQuestion extends Question {
-  readonly tenant: string
-  readonly policy: TenantPolicy
+export interface WindowQuestion extends Question, Pick<Caller, 'tenant' | 'sharer' | 'policy'> {
   readonly window: string
   /** Undefined: `DEFAULT_MAX_TOKENS`, or what the context limit leaves. */
   readonly maxTokens: number | undefined
@@ -67,6 +70,7 @@ export interface WindowAnswer {
 
 export interface AskParts extends WindowParts {
   readonly windows: Pick<Windows, 'requireFrozen' | 'use'>
+  readonly rates: Pick<RateLimiter, 'open'>
 }
 
 /** Long enough for an answer with its reasons. */
@@ -171,14 +175,16 @@ export class WindowAsker {
     }
   }
 
-  /** Sends the question, and reports it to the ledger. Throws `UPSTREAM_BROKEN` unless the answer is complete. */
+  /** Sends the question, and reports it to the ledger. Throws what the rate limit throws, and `UPSTREAM_BROKEN` unless the answer is complete. */
   async #dispatch(
     prepared: Prepared,
     asked: WindowQuestion,
     options: AskOptions,
     seen: SeenAnswer,
   ): Promise<{ readonly observed: Observation; readonly firstTokenMs: number | null }> {
-    const { ledger, now } = this.#parts
+    const { ledger, rates, now } = this.#parts
+    const charge = rates.open({ ...asked, actor: options.actor }, openAiRateHeaders)
+    await charge?.reserve(needOf(prepared, asked))
     const { name, model } = prepared.base.record
     const owner = { tenant: asked.tenant, key: options.actor, model }
     let firstTokenMs: number | null = null
@@ -186,13 +192,19 @@ export class WindowAsker {
     const onFirst = () => {
       firstTokenMs ??= now() - start
     }
-    const observed = await recorded(ledger, owner, options.signal, async () => {
-      await this.#send(prepared, asked, options, seen, onFirst)
-      const answer = seen.observe()
-      requireComplete(answer, name)
-      return { answer, usage: answer.usage, firstTokenMs: firstTokenMs ?? undefined, restores: true }
-    })
-    return { observed, firstTokenMs }
+    try {
+      const observed = await recorded(ledger, owner, options.signal, async () => {
+        await this.#send(prepared, asked, options, seen, onFirst)
+        const answer = seen.observe()
+        requireComplete(answer, name)
+        return { answer, usage: answer.usage, firstTokenMs: firstTokenMs ?? undefined, restores: true }
+      })
+      charge?.settle(observed.usage)
+      return { observed, firstTokenMs }
+    } catch (thrown) {
+      charge?.failed(toCwmError(thrown), seen.deltas)
+      throw thrown
+    }
   }
 
   /** Compares with the rate of earlier prompts, then adds this prompt to that rate. */
@@ -283,6 +295,15 @@ async function sizeOf(
     if (toCwmError(thrown).code !== 'UPSTREAM_REJECTED') throw thrown
     return { promptTokens: undefined, drift: null }
   }
+}
+
+/** The window's KV is loaded, so only the question and the answer are computed, unless the ids no longer match. */
+function needOf({ promptTokens, drift, base, model, maxTokens }: Prepared, asked: Question): RateNeed {
+  const answer = outputReserve(maxTokens, model?.limit ?? Number.POSITIVE_INFINITY)
+  const cached = drift === true ? 0 : base.tokenIds.length
+  const question = typicalTokens(`${asked.instructions ?? ''} ${asked.question}`)
+  const prompt = promptTokens === undefined ? question : Math.max(0, promptTokens - cached)
+  return { prompt, cached, answer }
 }
 
 function requireComplete({ complete }: Observation, name: string): void {

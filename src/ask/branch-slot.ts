@@ -5,6 +5,7 @@ import type { Admission } from '../admission/admission.ts'
 import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
+import { RateLimited } from '../rate-limits/rate-charge.ts'
 
 /** Gives up if the tenant's other requests hold all slots for longer. Each try waits as long as the queue allows (setting `queue_ms`). */
 const MAX_TRIES = 20
@@ -13,7 +14,7 @@ const MAX_TRIES = 20
 const unanswered = { destroyed: false, writableFinished: false }
 
 /**
- * Runs work in a slot of its own. If the tenant's queue rejects it, tries again after the rejection's `Retry-After`: the question itself was
+ * Runs work in a slot of its own. If the tenant's queue or rate limit rejects it, tries again after the rejection's `Retry-After`: the question itself was
  * admitted long ago, and its client cannot send this part of it again. Throws what the last try threw, what the work throws, and `CLIENT_GONE`.
  */
 export async function runInSlot<T>(
@@ -32,7 +33,8 @@ export async function runInSlot<T>(
       return await runOnce(admission, sender, signal, begin)
     } catch (thrown) {
       const error = toCwmError(thrown)
-      const waitS = begun || !isRejection(error) || tries === MAX_TRIES ? undefined : error.retryAfterS
+      const hasBegun = begun && !(error instanceof RateLimited)
+      const waitS = hasBegun || !isRejection(error) || tries === MAX_TRIES ? undefined : error.retryAfterS
       if (waitS === undefined) throw thrown
       await wait(waitS * 1_000, signal)
     }

@@ -3,6 +3,7 @@
 
 import type { Admission } from '../admission/admission.ts'
 import { CwmError, isFinalRefusal } from '../base/errors.ts'
+import type { RateLimiter } from '../rate-limits/rate-limiter.ts'
 import type { WindowParts } from '../windows/parts.ts'
 import { groupsThatFit } from './answer-groups.ts'
 import type { ConversationTurn, ManyOptions, ManyQuestion, ManyReceipt, Reduction } from './many-question.ts'
@@ -13,6 +14,7 @@ import { type Answer, choicePrompt, synthesisPrompt } from './reduction-prompts.
 
 export interface ReduceParts extends WindowParts {
   readonly admission: Pick<Admission, 'run'>
+  readonly rates: Pick<RateLimiter, 'open'>
   /** Whether there is a KV layer, which keeps what a reduction stores. */
   readonly keepsKv: boolean
 }
@@ -60,7 +62,7 @@ export async function reduceAnswers(
 
 /** Calls of a model under this lineage. Throws `INVALID_FIELD` if no engine serves it. */
 export async function callsOf(
-  { fleet, quotas, policyOf, admission, ledger }: ReduceParts,
+  { fleet, quotas, policyOf, admission, ledger, rates }: ReduceParts,
   asked: CallsQuestion,
   name: string,
   lineage: FreshLineage,
@@ -70,7 +72,7 @@ export async function callsOf(
   const model = await engine.models.find(name, options.apiKey)
   if (model === undefined) throw notServed(name)
   await quotas.ensure(lineage.salt, policyOf(asked.tenant).kvQuotaGb)
-  return new ReductionCalls({ admission, ledger, engine, model, lineage }, asked, options)
+  return new ReductionCalls({ admission, ledger, rates, engine, model, lineage }, asked, options)
 }
 
 /** Throws `INVALID_FIELD` if the engine says that it does not serve the model. An engine that does not answer is not asked again. */

@@ -1,15 +1,21 @@
 // The calls of one reduction: to one engine, under one lineage, each in a slot of its own.
 
 import type { Admission } from '../admission/admission.ts'
-import { CwmError, isFinalRefusal } from '../base/errors.ts'
+import { CwmError, isFinalRefusal, toCwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Prompt, Usage } from '../base/records.ts'
 import { recorded, type UsageSink } from '../base/usage-sink.ts'
 import { rulesOf } from '../dialects/index.ts'
+import { openAiRateHeaders } from '../dialects/rate-headers.ts'
 import { replyText } from '../dialects/reply-text.ts'
 import type { Engine, EngineModel } from '../engines/engine.ts'
 import { streamAnswer } from '../engines/stream-answer.ts'
+import { estimatedTokens } from '../limits/estimated-tokens.ts'
+import { outputReserve } from '../limits/output-reserve.ts'
+import { typicalTokensOfShaping } from '../limits/typical-messages.ts'
 import { PREAMBLE_TOKENS, upperTokens } from '../limits/upper-bound.ts'
+import type { RateNeed } from '../rate-limits/rate-charge.ts'
+import type { RateLimiter } from '../rate-limits/rate-limiter.ts'
 import { DEFAULT_MAX_TOKENS } from './ask-window.ts'
 import { bodyOf } from './branch.ts'
 import { runInSlot } from './branch-slot.ts'
@@ -20,6 +26,7 @@ import { SeenAnswer } from './seen-answer.ts'
 export interface CallsParts {
   readonly admission: Pick<Admission, 'run'>
   readonly ledger: UsageSink
+  readonly rates: Pick<RateLimiter, 'open'>
   readonly engine: Engine
   readonly model: EngineModel
   readonly lineage: FreshLineage
@@ -84,12 +91,17 @@ export class ReductionCalls {
   }
 
   async #send({ prompt, temperature, fields, onText }: ReductionCall): Promise<ReductionReply> {
-    const { engine, lineage, ledger } = this.#parts
+    const { engine, lineage, ledger, rates, model } = this.#parts
     const { apiKey, signal } = this.#options
     const rules = rulesOf('chat')
     const { questions } = rules
     if (questions === undefined) throw new TypeError('chat has no rules for questions')
-    await lineage.check()
+    const charge = rates.open({ ...this.#asked, actor: this.#options.actor }, openAiRateHeaders)
+    await charge?.reserve(needOf(prompt, outputReserve(this.maxTokens, model.limit ?? Number.POSITIVE_INFINITY)))
+    await lineage.check().catch((thrown: unknown) => {
+      charge?.release()
+      throw thrown
+    })
     const seen = new SeenAnswer(rules)
     const onEvent = (event: JsonObject) => {
       seen.add(event)
@@ -101,7 +113,7 @@ export class ReductionCalls {
     const body = bodyOf({ rules, questions, prompt: shaped }, bounds, lineage.salt)
     this.count++
     const owner = { tenant: this.#asked.tenant, key: this.#options.actor, model: prompt.model }
-    const { choices } = await recorded(ledger, owner, signal, async () => {
+    const work = recorded(ledger, owner, signal, async () => {
       await streamAnswer(engine, { path: rules.path, body, apiKey, signal, onEvent })
       const answer = seen.observe()
       this.#add(answer.usage)
@@ -109,6 +121,11 @@ export class ReductionCalls {
         throw new CwmError('UPSTREAM_BROKEN', 'the engine ended the reduction before it was complete; ask again')
       return { answer, usage: answer.usage }
     })
+    const { choices, usage } = await work.catch((thrown: unknown) => {
+      charge?.failed(toCwmError(thrown), seen.deltas)
+      throw thrown
+    })
+    charge?.settle(usage)
     return { text: replyText(choices[0]?.messages ?? [], rules), finishReason: choices[0]?.finishReason ?? null }
   }
 
@@ -130,4 +147,13 @@ export class ReductionCalls {
       ...(cached === undefined ? {} : { cachedTokens: (sum.cachedTokens ?? 0) + cached }),
     }
   }
+}
+
+/** Its lineage is fresh, so nothing of it is cached. */
+function needOf({ messages, shaping }: Prompt, answer: number): RateNeed {
+  const prompt = messages.reduce<number>(
+    (sum, message) => sum + estimatedTokens(message),
+    typicalTokensOfShaping(shaping),
+  )
+  return { prompt, cached: 0, answer }
 }

@@ -15,6 +15,8 @@ export class SeenAnswer {
   readonly #rules: DialectRules
   readonly #events: (JsonObject | Run)[] = []
   #run: Run | undefined
+  /** How many pieces of text arrived, about one per token. */
+  deltas = 0
   /** The last counts of the engine, in the dialect's own form. */
   #usage: JsonObject | undefined
 
@@ -31,6 +33,7 @@ export class SeenAnswer {
       this.#events.push(event)
       return
     }
+    this.deltas++
     const form = JSON.stringify(deltas.withText(event, ''))
     if (this.#run?.form === form) {
       this.#run.texts.push(text)

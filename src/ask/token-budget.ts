@@ -45,6 +45,12 @@ export class TokenBudget {
     }
   }
 
+  /** Gives an estimate back: its window is asked later. */
+  giveBack(estimate: number): void {
+    this.#left += estimate
+    this.#estimated -= estimate
+  }
+
   get receipt(): BudgetReceipt {
     return { tokens: this.#tokens, estimatedTokens: this.#estimated, stopped: this.#stopped }
   }

@@ -4,6 +4,7 @@ import { setMaxListeners } from 'node:events'
 import type { Admission } from '../admission/admission.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Passage, PassageIndex } from '../passages/passage-index.ts'
+import { RateLimited } from '../rate-limits/rate-charge.ts'
 import type { AskOptions, AskParts, WindowAnswer, WindowAsker } from './ask-window.ts'
 import { runInSlot } from './branch-slot.ts'
 import type { AnsweredWindow, AskEvent, FailedWindow, ManyOptions, ManyQuestion } from './many-question.ts'
@@ -84,22 +85,27 @@ export class WindowsRun {
   /** In a slot. */
   async #askWithin(name: string): Promise<WindowAnswer> {
     const { asker, windows } = this.#parts
-    const { tenant, policy, question, maxTokens, temperature } = this.#asked
+    const { tenant, sharer, policy, question, maxTokens, temperature } = this.#asked
     const { apiKey, actor, headers } = this.#options
     const call: AskOptions = { apiKey, actor, ...(headers === undefined ? {} : { headers }), signal: this.#signal }
     const instructions = withNotFound(this.#asked.instructions)
     const { budget } = this.#limits
     let settle: ReturnType<TokenBudget['take']> | undefined
+    let estimate = 0
     if (budget !== undefined) {
       const base = await windows.requireFrozen(tenant, name, this.#signal)
-      settle = budget.take(await estimateTokens(this.#parts, base, { question, instructions }, call))
+      estimate = await estimateTokens(this.#parts, base, { question, instructions }, call)
+      settle = budget.take(estimate)
     }
-    const answer = await asker.answer(
-      { tenant, policy, window: name, question, instructions, maxTokens, temperature },
-      call,
-    )
-    settle?.(answer.receipt.computedTokens)
-    return answer
+    const asked = { tenant, sharer, policy, window: name, question, instructions, maxTokens, temperature }
+    try {
+      const answer = await asker.answer(asked, call)
+      settle?.(answer.receipt.computedTokens)
+      return answer
+    } catch (thrown) {
+      if (thrown instanceof RateLimited) budget?.giveBack(estimate)
+      throw thrown
+    }
   }
 
   /** A window's answer stands without its quotation. */

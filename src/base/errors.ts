@@ -32,6 +32,8 @@ const table = {
   // 403, not 429: SDKs of OpenAI and Anthropic retry 408, 409, 429, and 5xx, and no retry frees a quota.
   QUOTA_EXCEEDED: [403, 'quota_exceeded_error'],
   RATE_LIMIT_EXCEEDED: [429, 'rate_limit_error'],
+  // 400, where OpenAI answers 429 to what no retry lets through: SDKs would send it again.
+  RATE_LIMIT_TOO_SMALL: [400, 'invalid_request_error'],
   // 429 too, not Anthropic's 529 or a 503: nothing is broken, and balancers take a server that answers 5xx out of service.
   OVERLOADED: [429, 'rate_limit_error'],
   // Sessions and windows.

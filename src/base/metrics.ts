@@ -81,6 +81,15 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       'code',
       'reason',
     ]),
+    rateLimited: counter(
+      'cwm_rate_limited_total',
+      'Requests rejected by a rate limit, by what was used up (requests, tokens, or size: the request alone exceeds the limit) and whose limit it was (tenant, key)',
+      ['limit', 'of'],
+    ),
+    rateFallbacks: counter(
+      'cwm_rate_limit_fallbacks_total',
+      'Requests whose rate limit this proxy checked alone, because the shared store did not answer',
+    ),
     refusedBodies: counter(
       'cwm_refused_total',
       'Requests rejected because of the cost of their bodies, by exceeded limit',

@@ -1,6 +1,7 @@
 // A tenant's rights and limits, derived from the settings.
 
 import { CwmError } from './errors.ts'
+import type { RateLimit, RateLimits } from './rates.ts'
 
 /**
  * How far KV is shared. `session`: a lineage per session. `user`: a lineage per user of the tenant (a request that names no user gets one
@@ -46,6 +47,8 @@ export interface TenantPolicy {
   readonly isolation: Isolation
   /** Requests in flight at once. */
   readonly maxInFlight?: number
+  /** What it may use within a minute. */
+  readonly rates?: RateLimits
   readonly maxSessions?: number
   readonly maxWindows?: number
   /** Total bytes of all its windows' messages and ids. */
@@ -57,6 +60,11 @@ export interface TenantPolicy {
   /** LMCache quota per salt, GiB, if a server evicts per salt (`IsolatedLRU`). */
   readonly kvQuotaGb: number
   readonly nearLimit: NearLimit
+}
+
+/** The policy of one key: its tenant's, with a rate limit for the key alone if that has one. */
+export function policyOfKey(policy: TenantPolicy, key: RateLimit | undefined): TenantPolicy {
+  return key === undefined ? policy : { ...policy, rates: { ...policy.rates, key } }
 }
 
 /** The sender of a request. */

@@ -9,6 +9,7 @@ import { EventLog } from '../journal/events.ts'
 import { Timeline } from '../journal/timeline.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import type { PassageIndex } from '../passages/passage-index.ts'
+import { RateLimiter } from '../rate-limits/rate-limiter.ts'
 import { Lineages } from '../sessions/lineages.ts'
 import { NewestSessions } from '../sessions/newest.ts'
 import { RecentCalls } from '../sessions/recent-calls.ts'
@@ -47,6 +48,7 @@ interface Tenancy {
   readonly storedKeys: StoredKeys
   /** What tenants chose for themselves. */
   readonly overrides: TenantOverrides
+  readonly rates: RateLimiter
 }
 
 interface Background {
@@ -101,7 +103,7 @@ function createJournal({ settings, metrics, log, now, closers }: Start, { store 
   return { audit, events, timeline: new Timeline(now), ledger }
 }
 
-function createTenancy({ settings, live, log, now, closers }: Start, { store, deriver }: Storage): Tenancy {
+function createTenancy({ settings, live, metrics, log, now, closers }: Start, { store, deriver }: Storage): Tenancy {
   const { defaults, tenants: listed } = policiesOf(live.current)
   const tenants = new Tenants(defaults, listed)
   const { trusted_proxies: trustedProxies, exempt_addresses: exempt } = settings
@@ -116,7 +118,8 @@ function createTenancy({ settings, live, log, now, closers }: Start, { store, de
     tenants.update(policies.defaults, policies.tenants)
     callers.update(callerKeysOf(next))
   })
-  return { tenants, callers, storedKeys, overrides: new TenantOverrides(store, now) }
+  const rates = new RateLimiter({ store, metrics, log, now })
+  return { tenants, callers, storedKeys, overrides: new TenantOverrides(store, now), rates }
 }
 
 function callerKeysOf({ operator_key, upstream_api_key }: Settings): CallerKeys {

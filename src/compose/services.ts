@@ -23,14 +23,14 @@ export interface Services extends Core, Turns {
 export function createServices(start: Start, storage: Storage, engines: Engines): Services {
   const core = createCore(start, storage, engines)
   const { metrics, log } = start
-  const asker = new WindowAsker({ ...core.windowParts, windows: core.windows })
+  const asker = new WindowAsker({ ...core.windowParts, windows: core.windows, rates: core.rates })
   const turns = createTurns(start, core)
   const { admission } = turns
-  const { windowParts, windows, passages } = core
+  const { windowParts, windows, passages, rates } = core
   const keepsKv = core.lmcache.configured
-  const manyAsker = new ManyAsker({ ...windowParts, windows, asker, admission, keepsKv, passages })
+  const manyAsker = new ManyAsker({ ...windowParts, windows, asker, admission, rates, keepsKv, passages })
   const sideChat = (chat: SideChat, options: SideOptions) =>
-    answerSideChat({ ...windowParts, admission, keepsKv }, chat, options)
+    answerSideChat({ ...windowParts, admission, rates, keepsKv }, chat, options)
   const engineWatch = new EngineWatch({ ...core, metrics, log })
   const libraries = createLibraries(start, core)
   return { ...core, ...turns, engineWatch, asker, manyAsker, sideChat, libraries }

@@ -1,5 +1,6 @@
 // Converts settings to tenant policies: one for each listed tenant, and a default for all others.
 
+import type { RateLimit } from '../base/rates.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { TenantEntry } from '../tenants/tenants.ts'
 import type { Settings } from './schema.ts'
@@ -18,9 +19,11 @@ export function policiesOf(settings: Settings): Policies {
     defaults: policyOf(settings),
     tenants: settings.tenants?.map((tenant) => ({
       id: tenant.id,
-      keys: tenant.keys.map(({ expires, ...key }) => ({
-        ...key,
+      keys: tenant.keys.map(({ name, sha256, expires, ...limits }) => ({
+        name,
+        sha256,
         ...(expires === undefined ? {} : { expiresAt: Date.parse(expires) }),
+        rate: rateOf(limits),
       })),
       policy: policyOf({ ...settings, ...given(tenant) }),
     })),
@@ -40,11 +43,13 @@ function policyOf(settings: PolicySettings): TenantPolicy {
     max_pinned_tokens,
     pin_ttl_ms,
   } = settings
+  const rate = rateOf(settings)
   return {
     ...(models === undefined ? {} : { models: new Set(models) }),
     allowedFields: new Set(settings.allowed_fields.map((name) => name.toLowerCase())),
     isolation: settings.isolation,
     ...(max_in_flight_per_tenant === undefined ? {} : { maxInFlight: max_in_flight_per_tenant }),
+    ...(rate === undefined ? {} : { rates: { tenant: rate } }),
     ...(max_sessions === undefined ? {} : { maxSessions: max_sessions }),
     ...(max_windows === undefined ? {} : { maxWindows: max_windows }),
     ...(max_window_bytes === undefined ? {} : { maxWindowBytes: max_window_bytes }),
@@ -62,6 +67,15 @@ function policyOf(settings: PolicySettings): TenantPolicy {
       maxAutoWindows: settings.max_auto_windows,
     },
   }
+}
+
+/** Undefined if nothing is limited. */
+function rateOf({
+  requests_per_minute: requests,
+  tokens_per_minute: tokens,
+}: Pick<TenantSetting, 'requests_per_minute' | 'tokens_per_minute'>): RateLimit | undefined {
+  if (requests === undefined && tokens === undefined) return undefined
+  return { ...(requests === undefined ? {} : { requests }), ...(tokens === undefined ? {} : { tokens }) }
 }
 
 /** Removes undefined fields, which would override the defaults when spread. */

@@ -142,6 +142,16 @@ const shape = {
   max_in_flight_per_tenant: bounds.max_in_flight_per_tenant
     .optional()
     .describe('Requests with a body that a tenant may have in flight at once; more wait. Default: no limit'),
+  requests_per_minute: bounds.requests_per_minute
+    .optional()
+    .describe(
+      'Requests to models that a tenant may send within a minute; more are rejected (429). Also for a single key, in its entry. Default: no limit (docs/rate-limits.md)',
+    ),
+  tokens_per_minute: bounds.tokens_per_minute
+    .optional()
+    .describe(
+      'Tokens that engines may compute for a tenant within a minute, prompts and answers; cached and restored tokens are free. More are rejected (429). Also for a single key, in its entry. Default: no limit (docs/rate-limits.md)',
+    ),
   queue_ms: ms
     .default(30_000)
     .describe(

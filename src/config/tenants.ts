@@ -10,6 +10,8 @@ export const bounds = {
   isolation: oneOf(['session', 'user', 'tenant']),
   allowed_fields: names,
   max_in_flight_per_tenant: count,
+  requests_per_minute: count,
+  tokens_per_minute: count,
   max_sessions: count,
   max_windows: countOrNone,
   max_window_bytes: countOrNone,
@@ -38,6 +40,8 @@ const keySchema = z.strictObject(
       .regex(/^[0-9a-fA-F]{64}$/, HASH_RULE)
       .transform((text) => text.toLowerCase()),
     expires: z.iso.datetime({ offset: true, error: EXPIRY_RULE }).optional(),
+    requests_per_minute: count.optional(),
+    tokens_per_minute: count.optional(),
   },
   KEY_RULE,
 )

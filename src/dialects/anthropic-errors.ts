@@ -3,6 +3,7 @@
 import type { CwmError } from '../base/errors.ts'
 import type { ErrorShape, Overflow } from './dialect.ts'
 import { wireCode } from './errors.ts'
+import { anthropicRateHeaders } from './rate-headers.ts'
 
 // https://docs.anthropic.com/en/api/errors (types by status)
 const types: Readonly<Record<number, string>> = {
@@ -46,6 +47,7 @@ function contextExceeded({ limit, promptTokens, room }: Overflow): string {
 export const anthropicErrors: ErrorShape = {
   body,
   event,
+  rateHeaders: anthropicRateHeaders,
   contextExceeded,
   // The error body would put the field's name before the wording, which must come first.
   contextParam: undefined,

@@ -3,6 +3,7 @@
 
 import type { CwmError } from '../base/errors.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { RateQuotas } from '../base/rates.ts'
 import type { Dialect, Prompt, Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
 import type { ArgumentsBudget } from './canonical-json.ts'
@@ -46,6 +47,8 @@ export interface ErrorShape {
   body(error: CwmError, requestId: string): string
   /** The event that reports a broken stream. The connection is broken after it and never ends cleanly. */
   event(error: CwmError): string
+  /** Headers that tell a client what is left of its rate limits at `now` (milliseconds since the epoch), by lower-case name. */
+  rateHeaders(quotas: RateQuotas, now: number): Readonly<Record<string, string>>
   /** The message of `CONTEXT_LENGTH_EXCEEDED`, by which SDKs and agents recognize it. */
   contextExceeded(overflow: Overflow): string
   /** The field that `CONTEXT_LENGTH_EXCEEDED` names; undefined if its name would precede wording that clients match. */

@@ -2,6 +2,7 @@
 
 import type { CwmError } from '../base/errors.ts'
 import type { ErrorShape, Overflow } from './dialect.ts'
+import { openAiRateHeaders } from './rate-headers.ts'
 
 /** Clients see error codes in lower case, as OpenAI's are. */
 export function wireCode(error: CwmError): string {
@@ -13,6 +14,7 @@ export function openAiErrors(promptField: string): ErrorShape {
   return {
     body: openAiErrorBody,
     event: (error) => `data: ${openAiErrorBody(error)}\n\n`,
+    rateHeaders: openAiRateHeaders,
     contextExceeded,
     contextParam: promptField,
   }

@@ -4,15 +4,16 @@ import type { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Caller, NearLimit, Overflow } from '../base/tenants.ts'
-import { firstMediaAt, withoutMedia } from '../dialects/media.ts'
+import { firstMediaAt } from '../dialects/media.ts'
 import type { TokenScales } from '../engines/token-scale.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
 import { contextExceeded } from '../limits/context-exceeded.ts'
 import { placeCutNote } from '../limits/cut-note.ts'
+import { estimatedTokens } from '../limits/estimated-tokens.ts'
 import { defaultReserve, outputReserve } from '../limits/output-reserve.ts'
 import { cutTag, type Fold, fold } from '../limits/rollover.ts'
 import { type TokenScale, UNSCALED } from '../limits/typical.ts'
-import { typicalTokensOfMessage, typicalTokensOfShaping } from '../limits/typical-messages.ts'
+import { typicalTokensOfShaping } from '../limits/typical-messages.ts'
 import { upperTokens, upperTokensOfText } from '../limits/upper-bound.ts'
 import { factorsOf, type HistoryScaleParts } from './history-scale.ts'
 import { countOrUndefined, type MeasureParts, type MeasureRequest, measure, type Size, shapeOf } from './measure.ts'
@@ -55,8 +56,6 @@ const LARGER = [1, 1.5, 2, 3, 4]
 const SMALLER = [0.8, 0.6]
 /** Tokens of the template around the messages, and of the note to the model. */
 const FRAME_TOKENS = 128
-/** Estimated tokens of an image. The engine's count decides. */
-const MEDIA_TOKENS = 1024
 
 /**
  * Applies the overflow policy to a turn. Returns what to send. Throws `CONTEXT_LENGTH_EXCEEDED` for a turn that does not fit and must not or
@@ -188,12 +187,6 @@ function afterCut(outgoing: OutgoingPrompt, { keep, note }: Cut): OutgoingPrompt
     default:
       return { ...outgoing, messages }
   }
-}
-
-/** Must be deterministic, because cuts depend on it. It therefore ignores reported usage. */
-function estimatedTokens(message: JsonValue, scale: TokenScale): number {
-  const { text, media } = withoutMedia(message)
-  return typicalTokensOfMessage(text, scale) + media * MEDIA_TOKENS
 }
 
 /** The error, with the engine's own count. */

@@ -22,8 +22,8 @@ export interface AnswerHooks {
   observed(observation: Observation | undefined, status: number): void
   /** The end of a stream was written to the client's socket, so the answer counts as delivered however the connection ends. */
   delivered(): void
-  /** The answer ended, with or without an error. */
-  ended(outcome: { readonly error?: CwmError; readonly status: number }): void
+  /** The answer ended, with or without an error. `events`: how many a stream had, about one per token. */
+  ended(outcome: { readonly error?: CwmError; readonly status: number; readonly events: number }): void
 }
 
 export interface AnswerLimits {
@@ -74,6 +74,8 @@ export class Answer implements AnswerSink {
   /** Created with the headers of a stream. */
   #stream: Stream | undefined
   #seenBytes = 0
+  /** Of a stream: how many events were passed on. */
+  #events = 0
   /** At least `#seenBytes`, once they are counted. */
   #reservedBytes = 0
   #unread = false
@@ -146,7 +148,7 @@ export class Answer implements AnswerSink {
       client.end(this.#wholeJson())
     } else client.end()
     this.#forget(this.#mode === 'json')
-    hooks.ended({ status: this.#status })
+    hooks.ended({ status: this.#status, events: this.#events })
   }
 
   onError(error: CwmError): void {
@@ -160,7 +162,7 @@ export class Answer implements AnswerSink {
       } else if (this.#mode === 'pass') client.destroy()
       else client.fail(error)
     }
-    hooks.ended({ error, status: this.#status })
+    hooks.ended({ error, status: this.#status, events: this.#events })
   }
 
   /** Most chunks are the event of one token and differ from the one before only in its text. They end nothing, and need not be held back. */
@@ -168,6 +170,7 @@ export class Answer implements AnswerSink {
     const isAlone = framer.heldBytes === 0 && !this.#inEvent && this.#hold?.holds !== true
     if (!isAlone || this.#unread || this.#observed || !events.addDelta(bytes)) return false
     if (!this.#count(bytes.length, this.#options.limits.maxObservedBytes)) this.#leaveUnread()
+    this.#events++
     this.#options.client.write(bytes)
     return true
   }
@@ -182,6 +185,7 @@ export class Answer implements AnswerSink {
   #passEvents(whole: readonly Buffer[]): void {
     const { client, rules, hooks } = this.#options
     for (const bytes of whole) {
+      this.#events += eventsIn(bytes)
       this.#inEvent = endOfLastEvent(bytes) !== bytes.length
       this.#see(bytes)
       const ends = !this.#observed && rules !== undefined && isLast(bytes, rules)
@@ -290,6 +294,13 @@ function isLast(bytes: Buffer, { terminalLines }: DialectRules): boolean {
   return terminalLines.some(
     (line) => bytes.includes(line) || bytes.subarray(0, line.length - 1).equals(line.subarray(1)),
   )
+}
+
+/** About how many events these bytes are. */
+function eventsIn(bytes: Buffer): number {
+  let events = 0
+  for (let at = bytes.indexOf('\n\n'); at !== -1; at = bytes.indexOf('\n\n', at + 2)) events++
+  return events
 }
 
 /** The media type without parameters, lower case; undefined if the answer has none. */

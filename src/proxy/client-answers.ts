@@ -65,6 +65,7 @@ export class ClientAnswers {
     const { entry } = exchange
     return new MeteredAnswer(this.ofPlain(exchange, engine), (usage) => {
       entry.usage = usage
+      entry.charge?.settle(usage)
     })
   }
 
@@ -109,7 +110,9 @@ class AnswerReport implements AnswerHooks {
   }
 
   headers(status: number): void {
-    this.#exchange.entry.status = status
+    const { entry } = this.#exchange
+    entry.status = status
+    if (status >= 400) entry.charge?.computedNothing()
   }
 
   began(): void {
@@ -129,6 +132,7 @@ class AnswerReport implements AnswerHooks {
     const facts = running.answered(observation, status, client.headersSent)
     updateTurnHeaders(client, running.turn, facts)
     if (facts.usage !== undefined) entry.usage = facts.usage
+    entry.charge?.settle(facts.usage)
   }
 
   delivered(): void {
@@ -136,8 +140,10 @@ class AnswerReport implements AnswerHooks {
     this.#turn?.running.delivered()
   }
 
-  ended({ error }: { readonly error?: CwmError }): void {
+  ended({ error, events }: { readonly error?: CwmError; readonly events: number }): void {
     const { entry, request } = this.#exchange
+    if (error === undefined) entry.charge?.settleUnread(events)
+    else entry.charge?.failed(error, events)
     const isAsExpected = error === undefined || (entry.delivered === true && error.code === 'CLIENT_GONE')
     entry.scope.trace?.answered(isAsExpected ? undefined : error)
     if (isAsExpected) return

@@ -26,6 +26,7 @@ export class ClientResponse {
   #begun = false
   /** Names and values, flat. Sent with every answer, including errors. */
   readonly #own: string[]
+  #hasRates = false
   /** Sent with answers of status 200 only. */
   readonly #promises: string[] = []
 
@@ -59,6 +60,12 @@ export class ClientResponse {
     else this.#own[at + 1] = value
   }
 
+  /** Adds headers that tell what is left of the client's rate limits. Those of the engine are dropped: its limits are not the client's. */
+  setRates(headers: Readonly<Record<string, string>>): void {
+    this.#hasRates = true
+    for (const [name, value] of Object.entries(headers)) this.#own.push(name, value)
+  }
+
   /** Adds a header about what follows a successful turn; other statuses do not get it. */
   promise(name: AnswerHeader, value: string): void {
     this.#promises.push(name, value)
@@ -72,7 +79,7 @@ export class ClientResponse {
   /** Sends status and headers: the engine's first, then cwm's. */
   head(status: number, statusText: string, headers: readonly string[]): void {
     if (this.#begun) return
-    const all = [...headers, ...this.#own]
+    const all = [...(this.#hasRates ? withoutRates(headers) : headers), ...this.#own]
     if (status === 200) all.push(...this.#promises)
     if (statusText === '') this.#response.writeHead(status, all)
     else this.#response.writeHead(status, statusText, all)
@@ -177,4 +184,14 @@ export class ClientResponse {
   destroy(): void {
     this.#response.destroy()
   }
+}
+
+/** Without the headers of another server's rate limits. */
+function withoutRates(headers: readonly string[]): readonly string[] {
+  const out: string[] = []
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const [name = '', value = ''] = headers.slice(i, i + 2)
+    if (!/^(x|anthropic)-ratelimit-/i.test(name)) out.push(name, value)
+  }
+  return out
 }

@@ -24,6 +24,7 @@ export class ClientTurn implements TurnSink {
 
   found(turn: Turn): void {
     const { client, entry } = this.#exchange
+    if (entry.charge !== undefined) client.setRates(entry.charge.headers)
     entry.session = turn.session.record.id
     if (isDegraded(turn)) client.set('x-cwm-degraded', 'store')
   }

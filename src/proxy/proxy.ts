@@ -18,6 +18,8 @@ import { anyEngine, type EngineFleet, type EngineNeed } from '../engines/fleet.t
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
 import { type HeaderRule, withAffinity, withoutAffinity, withoutSession } from '../engines/router-headers.ts'
 import { type ControlHeaders, checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
+import type { RateCharge } from '../rate-limits/rate-charge.ts'
+import type { RateLimiter } from '../rate-limits/rate-limiter.ts'
 import type { Callers } from '../tenants/callers.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { TurnRunner } from '../turn/runner.ts'
@@ -61,6 +63,7 @@ export interface ProxyParts extends AnswerParts, BodyReaderParts {
   readonly fleet: EngineFleet
   readonly bodies: Pick<BodyBudget, 'open'>
   readonly overrides: Pick<TenantOverrides, 'applyTo'>
+  readonly rates: Pick<RateLimiter, 'open'>
   /** Undefined: no request is traced. */
   readonly tracer: RequestTracer | undefined
   readonly log: Logger
@@ -149,9 +152,10 @@ export class ProxyHandler {
     const { scope, streams } = entry
     const path = route.path + route.query
     const sink = new ClientTurn(this.#answers, exchange, rules, streams)
+    const charge = this.#charge(exchange, caller)
     await runner.run(
       caller,
-      { kind: 'session', rules, control, headers, bytes, json, room, held, scope, method, path, outgoing },
+      { kind: 'session', rules, control, headers, bytes, json, room, held, scope, charge, method, path, outgoing },
       sink,
     )
   }
@@ -173,12 +177,26 @@ export class ProxyHandler {
     const { headers, method = 'POST' } = request
     const { scope } = entry
     const path = route.path + route.query
+    // What only renders computes nothing.
+    const charge = route.api.kind === 'guarded' ? undefined : this.#charge(exchange, caller)
     const sink: StatelessSink = {
       degraded: () => client.set('x-cwm-degraded', 'store'),
-      begin: (engine) => this.#answers.ofStateless(exchange, engine),
+      begin: (engine) => {
+        if (charge !== undefined) client.setRates(charge.headers)
+        return this.#answers.ofStateless(exchange, engine)
+      },
     }
-    const input = { api: route.api, headers, ...body, held, scope, method, path, outgoing }
+    const input = { api: route.api, headers, ...body, held, scope, charge, method, path, outgoing }
     await stateless.run(caller, input, sink)
+  }
+
+  /** The rate limit of a request; undefined without one. */
+  #charge({ client, entry }: Exchange, caller: Caller): RateCharge | undefined {
+    const charge = this.#parts.rates.open(caller, client.errors.rateHeaders)
+    if (charge === undefined) return undefined
+    entry.charge = charge
+    entry.scope.onClose(() => charge.close())
+    return charge
   }
 
   /** Passes on a request for a stored response, if the response belongs to this tenant. */

@@ -10,6 +10,7 @@ import type { RequestTracer, TracedOutcome } from '../base/request-trace.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { UsageSink } from '../base/usage-sink.ts'
 import { rulesOf } from '../dialects/index.ts'
+import type { RateCharge } from '../rate-limits/rate-charge.ts'
 
 export interface RequestRecord {
   readonly requestId: string
@@ -31,6 +32,8 @@ export interface RequestRecord {
   usage?: Usage
   /** Whether it counts in the ledger, because a model works for it. */
   isMetered?: boolean
+  /** Undefined without a rate limit. */
+  charge?: RateCharge | undefined
   /** Of a turn. */
   dialect?: Dialect
   /** Whether a turn's client asked for a stream. */

@@ -1,6 +1,7 @@
 // The known tenants: those listed in the settings, found by key hash. If none are listed, each key is a tenant of its own.
 
-import type { TenantPolicy } from '../base/tenants.ts'
+import type { RateLimit } from '../base/rates.ts'
+import { policyOfKey, type TenantPolicy } from '../base/tenants.ts'
 
 /** A tenant listed in the settings. */
 export interface TenantEntry {
@@ -11,6 +12,8 @@ export interface TenantEntry {
     readonly sha256: string
     /** Milliseconds since the epoch; from then on it is rejected. */
     readonly expiresAt?: number
+    /** What this key alone may use within a minute. */
+    readonly rate?: RateLimit | undefined
   }[]
   readonly policy: TenantPolicy
 }
@@ -51,7 +54,7 @@ export class Tenants {
       listed &&
       new Map(
         listed.flatMap(({ id, keys, policy }) =>
-          keys.map(({ sha256, ...key }) => [sha256, { tenant: id, policy, ...key }]),
+          keys.map(({ sha256, rate, ...key }) => [sha256, { tenant: id, policy: policyOfKey(policy, rate), ...key }]),
         ),
       )
   }

@@ -33,8 +33,8 @@ export class TurnRunner {
   }
 
   /**
-   * Resolves once the turn is dispatched; its answer or failure goes to the sink. Throws the reason if the request is rejected, what windows
-   * and store throw, `SESSION_ENDED`, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched or held then.
+   * Resolves once the turn is dispatched; its answer or failure goes to the sink. Throws the reason if the request is rejected, what windows,
+   * store and rate limit throw, `SESSION_ENDED`, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched or held then.
    */
   async run(caller: Caller, input: TurnInput, sink: TurnSink): Promise<RunningTurn> {
     const { autoThaw, sessions, windows, freezeSlots } = this.#parts
@@ -73,7 +73,7 @@ export class TurnRunner {
     const overflow = overflowOf(caller, control)
     const calls = control.window !== undefined || overflow !== 'pass'
     const call = calls ? { apiKey, actor, signal: scope.signal } : { apiKey, actor }
-    const { headers, held, room } = input
+    const { headers, held, room, charge } = input
     return {
       caller,
       control,
@@ -86,6 +86,7 @@ export class TurnRunner {
       room,
       previousResponse,
       call,
+      charge,
       trace: scope.trace,
     }
   }
@@ -102,7 +103,7 @@ export class TurnRunner {
   #dispatch(
     caller: Caller,
     turn: Turn,
-    { rules, scope, method, path, outgoing }: TurnInput,
+    { rules, scope, charge, method, path, outgoing }: TurnInput,
     reservation: NameReservation | undefined,
     sink: TurnSink,
   ): RunningTurn {
@@ -114,6 +115,7 @@ export class TurnRunner {
     const headers = setEngineSession(outgoing, sent.engineSession)
     headers.push('content-length', String(sent.body.length))
     scope.trace?.dispatch(headers)
+    charge?.dispatched()
     const abort = turn.engine.send({ method, path, headers, body: sent.body }, answer)
     // One abort signal from client to engine, in every phase: queued, connecting, prefill, stream.
     const stopListening = session.onEnd(() => abort(sessionEnded()))

@@ -16,6 +16,7 @@ import type { SaltQuotas } from '../kv/quotas.ts'
 import type { RequestLineage, RequestLineages } from '../sessions/request-lineages.ts'
 import { addIds } from './body-edits.ts'
 import { namesEngineSession, setEngineSession } from './engine-session.ts'
+import { statelessNeed } from './expected-tokens.ts'
 import { checkApiFields } from './guard.ts'
 import type { RequestInput } from './turn-input.ts'
 import { clientSaltOf } from './window-before.ts'
@@ -58,12 +59,13 @@ export class StatelessRunner {
   }
 
   /**
-   * Resolves once the request is dispatched; its answer or failure goes to the sink. Throws why it is rejected, `SESSION_ENDED` if its tenant
+   * Resolves once the request is dispatched; its answer or failure goes to the sink. Throws why it is rejected, what its rate limit throws, `SESSION_ENDED` if its tenant
    * is erased meanwhile, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched then.
    */
   async run(caller: Caller, input: StatelessInput, sink: StatelessSink): Promise<void> {
     const raw = this.#check(caller, input)
-    const { api, json, scope } = input
+    const { api, json, scope, charge } = input
+    if (charge !== undefined) await charge.reserve(statelessNeed(json))
     const prepared = api.kind === 'salted' ? await this.#salted(caller, input, raw) : unsalted(input)
     const { lineage } = prepared
     if (lineage?.degraded === true) sink.degraded()
@@ -107,7 +109,7 @@ export class StatelessRunner {
 
   #dispatch(
     engine: Engine,
-    { scope, method, path, outgoing }: StatelessInput,
+    { scope, charge, method, path, outgoing }: StatelessInput,
     { body, lineage, engineSession }: Prepared,
     sink: StatelessSink,
   ): void {
@@ -115,6 +117,7 @@ export class StatelessRunner {
     const headers = setEngineSession(outgoing, engineSession)
     headers.push('content-length', String(body.length))
     scope.trace?.dispatch(headers)
+    charge?.dispatched()
     const abort = engine.send({ method, path, headers, body }, answer)
     const stopListening = lineage?.onRetired(() => abort(erased()))
     scope.onClose(() => {

@@ -7,6 +7,7 @@ import type { RequestScope } from '../base/request-scope.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { AnswerSink } from '../engines/engine.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
+import type { RateCharge } from '../rate-limits/rate-charge.ts'
 import type { RunningTurn } from './running-turn.ts'
 import type { Turn } from './turn.ts'
 
@@ -24,6 +25,8 @@ export interface RequestInput {
   readonly held: Pick<ByteReservation, 'set'>
   /** Its end aborts the request, in every phase. */
   readonly scope: RequestScope
+  /** Its rate limit, closed by the caller; undefined without one. */
+  readonly charge: RateCharge | undefined
   readonly method: string
   /** Path at the engine, with the query. */
   readonly path: string

@@ -8,6 +8,7 @@ import type { Caller, Overflow } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
+import type { RateCharge } from '../rate-limits/rate-charge.ts'
 import type { OperationOptions } from '../windows/operation-audit.ts'
 
 export interface TurnRequest {
@@ -29,6 +30,8 @@ export interface TurnRequest {
   readonly previousResponse: string | undefined
   /** Options for calls to windows on behalf of this request. */
   readonly call: OperationOptions
+  /** Undefined without a rate limit. */
+  readonly charge: RateCharge | undefined
   /** The request's trace; undefined unless tracing is on. */
   readonly trace: RequestTrace | undefined
 }

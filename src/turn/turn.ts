@@ -20,6 +20,7 @@ import type { BaseWindow } from '../windows/base-windows.ts'
 import type { Windows } from '../windows/windows.ts'
 import { addIds, type BodyEdits, editsOf } from './body-edits.ts'
 import { namesEngineSession } from './engine-session.ts'
+import { turnNeed } from './expected-tokens.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import { fitToLimit, isMeasured, type LimitParts, recordIfCut } from './fit-to-limit.ts'
 import { type Opening, openingOf } from './opening.ts'
@@ -186,6 +187,11 @@ async function planTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved)
   const fitted = await fitToLimit(parts, turn, sized)
   const edits = editsOf(turn, base, outgoing, fitted.cut)
   const isThawed = base !== undefined && window.isNew
+  // Before the thaw: a request over its limit costs the engine nothing.
+  if (turn.charge !== undefined) {
+    const { limit } = limits
+    await turn.charge.reserve(turnNeed({ json, rules, found, base, isThawed, outgoing, cut: fitted.cut, limit }))
+  }
   const restored = isThawed
     ? (await inPhase(turn.trace, 'thaw', () => parts.windows.thaw(found.session, base, call), ofThaw)).restoredTokens
     : undefined

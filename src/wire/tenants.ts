@@ -4,6 +4,13 @@ import { z } from 'zod'
 import { overflowPolicies } from '../base/tenants.ts'
 import { count, time } from './scalars.ts'
 
+const quota = z.object({
+  limit: count,
+  remaining: count,
+  reset_ms: count.describe('Milliseconds until all of it is available again, if nothing else is used'),
+})
+const quotas = z.object({ requests: quota.optional(), tokens: quota.optional() })
+
 export const tenantSchema = z
   .object({
     id: z.string(),
@@ -19,6 +26,8 @@ export const tenantSchema = z
       .object({
         models: z.array(z.string()).optional(),
         max_in_flight_per_tenant: count.optional(),
+        requests_per_minute: count.optional(),
+        tokens_per_minute: count.optional(),
         max_sessions: count.optional(),
         max_windows: count.optional(),
         max_window_bytes: count.optional(),
@@ -26,6 +35,10 @@ export const tenantSchema = z
         pin_ttl_ms: count.optional(),
       })
       .describe('An absent field means no limit'),
+    rates: z
+      .object({ tenant: quotas, key: quotas.describe('Of the key of this request') })
+      .optional()
+      .describe('What is left of the limits per minute. Absent if there are none, and in lists'),
     isolation: z.enum(['session', 'user', 'tenant']),
     when_pins_full: z.enum(['reject', 'release']),
   })

@@ -40,7 +40,9 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   QUOTA_EXCEEDED:
     'The tenant has reached a limit; the message names the setting. Retrying does not help: delete windows or end sessions.',
   RATE_LIMIT_EXCEEDED:
-    'The tenant has too many requests in flight (`max_in_flight_per_tenant`), and none ended within `queue_ms`. Retry after `Retry-After`.',
+    'The tenant has too many requests in flight (`max_in_flight_per_tenant`), and none ended within `queue_ms`; or the tenant or the key has used its [requests or tokens of this minute](rate-limits.md). Retry after `Retry-After`.',
+  RATE_LIMIT_TOO_SMALL:
+    'The request needs more tokens than `tokens_per_minute` allows within a whole minute. Send less, lower `max_tokens`, or ask the operator for a higher limit.',
   OVERLOADED:
     'cwm has reached a limit: requests in flight (`max_in_flight`), queued (`max_queued`), background work (`max_background`), bytes of bodies (`max_body_bytes_in_all`) or of answers that your client does not read (`max_observed_bytes_in_all`), or preflights (`max_preflights`). Retry after `Retry-After`.',
   SESSION_NOT_FOUND: 'This key has no such session.',

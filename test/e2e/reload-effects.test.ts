@@ -126,6 +126,18 @@ const cases: Readonly<Record<ReloadableSetting, Case | string>> = {
     before: 1,
     after: 2,
   },
+  requests_per_minute: {
+    set: { requests_per_minute: 1 },
+    observe: async () => [await statusOf(say()), await statusOf(say())],
+    before: [200, 200],
+    after: [200, 429],
+  },
+  tokens_per_minute: {
+    set: { tokens_per_minute: 10 },
+    observe: () => statusOf(say({}, { max_tokens: 50 })),
+    before: 200,
+    after: 400,
+  },
   queue_ms: {
     start: { settings: { max_in_flight: 1, queue_ms: 0 } },
     set: { queue_ms: 10_000 },
