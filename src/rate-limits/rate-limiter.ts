@@ -24,7 +24,7 @@ export type RatedCaller = Pick<Caller, 'sharer' | 'actor' | 'policy'>
 
 const WHOLE_TENANT = ''
 /** How long a turn waits for the store. */
-const TAKE_MS = 200
+const TAKE_MS = 400
 /** How long the store is left alone after it did not answer. */
 const REST_MS = 1_000
 

@@ -1,5 +1,6 @@
 // Rate limits of two proxies on one Redis: they count together, and alone while Redis does not answer.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { keyHash } from '../../../src/base/auth.ts'
 import type { Settings } from '../../../src/config/schema.ts'
@@ -17,7 +18,11 @@ const FLOODING = ['flood-a', 'flood-b', 'flood-c', 'flood-d']
 const HONEST = ['calm-a', 'calm-b', 'calm-c', 'calm-d']
 const CLIENTS = 100
 
-const tenants = [...FLOODING, ...HONEST].map((id) => ({
+/** Each with tenants of its own. */
+const ROUNDS = 4
+
+const ids = Array.from({ length: ROUNDS }, (_, round) => [...FLOODING, ...HONEST].map((name) => `${name}-${round}`))
+const tenants = [...ids.flat(), 'warm'].map((id) => ({
   id,
   keys: [{ name: 'main', sha256: keyHash(`sk-${id}`) }],
   tokens_per_minute: LIMIT,
@@ -51,8 +56,8 @@ describe.skipIf(skipsRedis)('rate limits of two proxies', () => {
   let fleet: Fleet
   afterEach(() => fleet?.close())
 
-  const start = async (settings: Partial<Settings>, sim = {}) => {
-    fleet = await startFleet({ settings, sim })
+  const start = async (settings: Partial<Settings>) => {
+    fleet = await startFleet({ settings })
   }
   const urlOf = (n: number) => (n % 2 === 0 ? fleet.a : fleet.b).url
 
@@ -74,20 +79,43 @@ describe.skipIf(skipsRedis)('rate limits of two proxies', () => {
     return Math.max(...answers.map(({ from }) => at(from)))
   }
 
-  it('100 clients: no tenant computes more than its limit and what is in flight, and the honest ones are not touched', async () => {
-    await start({ tenants }, { decodeTokensPerSecond: 2_000 })
+  /** All clients of one run. Most flood; each honest tenant has three, which stay below its limit together. */
+  async function run(tenantOf: (names: readonly string[], client: number) => string): Promise<Answered[]> {
     const answers: Answered[] = []
     let serial = 0
-
-    // Most clients flood; each honest tenant has three that stay below its limit together.
     const clients = Array.from({ length: CLIENTS }, async (_, client) => {
+      await delay(10 * client)
       const isHonest = client < 3 * HONEST.length
-      const tenant = (isHonest ? HONEST[client % HONEST.length] : FLOODING[client % FLOODING.length]) ?? ''
-      for (let n = 0; n < (isHonest ? 3 : 6); n++) answers.push(await send(serial++, tenant, isHonest ? 40 : 100))
+      const tenant = tenantOf(isHonest ? HONEST : FLOODING, client)
+      for (let n = 0; n < (isHonest ? 3 : 5); n++) answers.push(await send(serial++, tenant, isHonest ? 40 : 100))
     })
     await Promise.all(clients)
+    return answers
+  }
 
-    const of = (tenant: string) => answers.filter((one) => one.tenant === tenant)
+  const fallbacks = async () =>
+    (await metricOf(fleet.a.url, 'cwm_rate_limit_fallbacks_total')) +
+    (await metricOf(fleet.b.url, 'cwm_rate_limit_fallbacks_total'))
+
+  it('100 clients: no tenant computes more than its limit and what is in flight, and the honest ones are not touched', async () => {
+    await start({ tenants })
+    // Redis has the scripts, and the proxies have run once.
+    for (let n = 0; n < 4; n++) await askChat(urlOf(n), [user('hello')], { headers: bearer('warm') })
+
+    // On a busy machine an answer of Redis may come too late. Proxies then count alone, and that is not what is tested here.
+    let answers: Answered[] = []
+    let id = (name: string) => name
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = await fallbacks()
+      const began = performance.now()
+      id = (name) => `${name}-${round}`
+      answers = await run((names, client) => id(names[client % names.length] ?? ''))
+      const isAway = answers.some(({ code }) => code === 'store_unavailable') || (await fallbacks()) > before
+      // The first uses must still count when the last are made.
+      if (!isAway && performance.now() - began < 50_000) break
+    }
+
+    const of = (tenant: string) => answers.filter((one) => one.tenant === id(tenant))
     const computed = (tenant: string) => of(tenant).reduce((sum, { tokens }) => sum + tokens, 0)
     for (const tenant of FLOODING) {
       expect(computed(tenant)).toBeGreaterThan(LIMIT / 2)
@@ -97,10 +125,10 @@ describe.skipIf(skipsRedis)('rate limits of two proxies', () => {
     for (const tenant of HONEST) expect(of(tenant).map(({ status }) => status)).toEqual(Array(9).fill(200))
     expect(new Set(answers.map(({ code }) => code))).toEqual(new Set([undefined, 'rate_limit_exceeded']))
     for (const tenant of [...FLOODING, ...HONEST]) {
-      const { rates } = await rest<TenantJson>(fleet.a.url, 'GET', '/tenants/me', undefined, bearer(tenant))
+      const { rates } = await rest<TenantJson>(fleet.a.url, 'GET', '/tenants/me', undefined, bearer(id(tenant)))
       expect(rates?.tenant.tokens?.remaining).toBe(Math.max(0, LIMIT - computed(tenant)))
     }
-  }, 120_000)
+  }, 180_000)
 
   it('share what is left, of requests too', async () => {
     await start({ requests_per_minute: 3 })
@@ -119,7 +147,12 @@ describe.skipIf(skipsRedis)('rate limits of two proxies', () => {
     await b()
 
     fleet.hop.cut()
-    const away = [await b(), await b(), await b()]
+    const away: Got[] = []
+    // A turn whose session Redis had to confirm just then is rejected (503), and does not count.
+    while (away.length < 3) {
+      const got = await b()
+      if (got.status !== 503) away.push(got)
+    }
     const elsewhere = await askChat(fleet.a.url, [user('hello')])
     fleet.hop.mend()
     const back = await until('b counts with a again', async () => {
