@@ -19,7 +19,17 @@ const sessionOf = (found: Found, record: object = {}) => ({ found, session: { re
 function needOf(json: JsonObject, found: FoundSession, more: Partial<TurnToRate> = {}) {
   const rules = rulesOf('prompt' in json ? 'completions' : 'chat')
   const outgoing = outgoingOf(json, rules, undefined, undefined)
-  return turnNeed({ json, rules, found, base: undefined, isThawed: false, outgoing, cut: undefined, limit: 32_000, ...more })
+  return turnNeed({
+    json,
+    rules,
+    found,
+    base: undefined,
+    isThawed: false,
+    outgoing,
+    cut: undefined,
+    limit: 32_000,
+    ...more,
+  })
 }
 
 describe('the prompt', () => {
@@ -51,7 +61,11 @@ describe('the prompt', () => {
   })
 
   it('behind a window that is thawed now is the client’s messages: what is restored is free', () => {
-    const base = { tokenIds: new Uint32Array(9_000), record: { id: 'w' }, prompt: { messages: [user(long)], shaping: {} } }
+    const base = {
+      tokenIds: new Uint32Array(9_000),
+      record: { id: 'w' },
+      prompt: { messages: [user(long)], shaping: {} },
+    }
     const json = { messages: [user('Which word?')] }
     const window = base as unknown as BaseWindow
     const outgoing = outgoingOf(json, rulesOf('chat'), window, { kind: 'behind', skip: 0 } as never)
