@@ -23,8 +23,8 @@ import { escapeHtml, textOfHtml } from './text.mjs'
 
 /**
  * @param {string} markdown
- * @param {{ link: (href: string) => { href: string } | { file: string }, image: (href: string) => string | undefined }} resolve
- *   Resolves a target: `file` is in the repository only; an image without an address is not part of the site.
+ * @param {{ link: (href: string) => { href: string, title?: string } | { file: string }, image: (href: string) => string | undefined }} resolve
+ *   Resolves a target: `file` is in the repository only; `title` is that of the page; an image without an address is not part of the site.
  * @returns {Rendered}
  */
 export function renderMarkdown(markdown, resolve) {
@@ -45,6 +45,8 @@ export function renderMarkdown(markdown, resolve) {
   }
   return { title: headings[0]?.text ?? '', html, headings, sections, faults }
 }
+
+const FILE_NAME = /^[\w./-]+\.md$/
 
 /** A new list before each heading. The link definitions of the page are in all of them. */
 function splitAtHeadings(tokens) {
@@ -78,8 +80,10 @@ function rendererOf(resolve, headings, faults) {
       if ('file' in target) {
         return `<span class="repository" title="${escapeHtml(target.file)}, in the repository">${inside}</span>`
       }
+      // A file's name says little where there are no files.
+      const words = target.title !== undefined && FILE_NAME.test(inside) ? escapeHtml(target.title) : inside
       const foreign = /^https?:/.test(target.href) ? ' rel="noreferrer"' : ''
-      return `<a href="${escapeHtml(target.href)}"${foreign}>${inside}</a>`
+      return `<a href="${escapeHtml(target.href)}"${foreign}>${words}</a>`
     },
     image: ({ href, text }) => image(href, text),
     code({ text, lang }) {

@@ -37,6 +37,13 @@ describe('links and pictures', () => {
     expect(html).toContain('Picture in the repository: A large one')
   })
 
+  it("show a page's title instead of its file's name", () => {
+    const titled = { ...resolve, link: () => ({ href: '/cwm/docs/errors', title: 'Errors & codes' }) }
+    const { html } = renderMarkdown('[errors.md](errors.md) [all codes](errors.md)', titled)
+
+    expect(html).toContain('>Errors &amp; codes</a> <a href="/cwm/docs/errors">all codes</a>')
+  })
+
   it('to other sites tell them nothing', () => {
     const { html } = renderMarkdown('<https://example.com/a>', { ...resolve, link: (href) => ({ href }) })
 

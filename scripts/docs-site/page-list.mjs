@@ -28,16 +28,25 @@ export function docsFiles() {
     .sort()
 }
 
-/** The entries of docs/order.json, each with the group it belongs to. @returns {Page[]} */
+/**
+ * The entries of docs/order.json, each with the group it belongs to. An entry that ends in a slash stands for the pages of that folder
+ * that are not listed themselves, by name. @returns {Page[]}
+ */
 export function orderedPages() {
   const groups = JSON.parse(readFileSync(join(root, 'docs/order.json'), 'utf8'))
-  return groups.flatMap(({ group, pages }) =>
-    pages.map((entry) => {
-      const { file, path, label } = typeof entry === 'string' ? { file: entry } : entry
-      return { file, path: path ?? addressOf(file), group, label, isSource: false }
-    }),
+  const entries = groups.flatMap(({ group, pages }) =>
+    pages.map((entry) => ({ group, ...(typeof entry === 'string' ? { file: entry } : entry) })),
   )
+  const named = new Set(entries.map(({ file }) => file))
+  return entries
+    .flatMap((entry) => (entry.file.endsWith('/') ? inFolder(entry, named) : [entry]))
+    .map(({ file, path, group, label }) => ({ file, path: path ?? addressOf(file), group, label, isSource: false }))
 }
+
+const inFolder = ({ file: folder, group }, named) =>
+  docsFiles()
+    .filter((file) => file.startsWith(folder) && !named.has(file))
+    .map((file) => ({ file, group }))
 
 /**
  * All pages in reading order. A page that docs/order.json lacks comes last, because a build must not fail for it: a test does.

@@ -85,7 +85,14 @@ function resolveLink(href, page, pages) {
   const file = posix.join(posix.dirname(page.file), decodeURIComponent(path)).replace(/\/$/, '')
   const target = pages.find((one) => one.file === file || one.file === `${file}/README.md`)
   if (target === undefined) return { file }
-  return { href: `${BASE}${target.path}${anchor === undefined ? '' : `#${anchor}`}` }
+  const title = target.isSource ? undefined : titleOf(target)
+  return { href: `${BASE}${target.path}${anchor === undefined ? '' : `#${anchor}`}`, title }
+}
+
+/** The first heading, before anything is rendered. */
+function titleOf({ file, label }) {
+  const [, heading] = /^# (.*)$/m.exec(readFileSync(join(root, file), 'utf8')) ?? []
+  return label ?? heading?.replaceAll(/[`*]|\]\([^)]*\)|\[/g, '')
 }
 
 /** An address that `renderSite` completes; undefined if the site does not have the picture. */

@@ -34,6 +34,10 @@ async function said(...words: readonly string[]): Promise<Said> {
   return { out, err, exitCode: exit.exitCode }
 }
 
+it('says in its help where the documentation is', async () => {
+  expect((await said('--help')).out).toContain('Documentation: http://127.0.0.1:8787/cwm/docs/')
+})
+
 describe('cwm serve --help', () => {
   it('describes every flag, with its default and its variable', async () => {
     const { out, exitCode } = await said('serve', '--help')

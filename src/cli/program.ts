@@ -98,6 +98,10 @@ export function createProgram(): Command {
   addMcp(program)
   addCompletion(program)
 
+  program.addHelpText(
+    'after',
+    '\nDocumentation: http://127.0.0.1:8787/cwm/docs/ (or your address) while cwm serve runs',
+  )
   program.showHelpAfterError('see cwm --help')
   for (const command of program.commands) {
     command.showHelpAfterError(`see cwm ${command.name()} --help`)
