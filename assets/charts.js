@@ -1,56 +1,41 @@
-// Draws the charts of the last hour, in the colors of the page.
+// Draws the charts of the page from the series that it contains, in its colors; and again when they are refreshed.
 
-const byId = (id) => document.getElementById(id)
+const HOVER_DIGITS = 3
 
-function drawCharts() {
-  const cached = new Chart(
-    'cached-chart',
-    [{ label: 'cached', color: '--good', text: (value) => `${Math.round(value)}%` }],
-    [0, 100],
-  )
-  const ms = (value) => (value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`)
-  const ttft = new Chart('ttft-chart', [
-    { label: 'mean', color: '--accent', text: ms },
-    { label: 'slowest', color: '--quiet', text: ms },
-  ])
-  let reading = false
-  const read = async () => {
-    if (reading) return
-    reading = true
-    // A redirect leads to the login page, which the lists will follow.
-    const response = await fetch('/cwm/ui/timeline', { redirect: 'manual' }).catch(() => undefined)
-    reading = false
-    if (response?.ok !== true) return
-    const { buckets } = await response.json()
-    const times = buckets.map(({ at }) => Date.parse(at) / 1000)
-    const shares = buckets.map(({ turns, prompt_tokens, cached_tokens }) =>
-      turns === 0 || prompt_tokens === 0 ? null : (100 * cached_tokens) / prompt_tokens,
-    )
-    cached.show(times, [shares])
-    ttft.show(times, [buckets.map((one) => one.mean_ttft_ms), buckets.map((one) => one.max_ttft_ms)])
-    const prompted = buckets.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0)
-    const hit = buckets.reduce((sum, { cached_tokens }) => sum + cached_tokens, 0)
-    byId('cached-now').textContent =
-      prompted === 0 ? 'no turns in the last hour' : `${Math.round((100 * hit) / prompted)}% in the last hour`
-    const last = buckets.findLast(({ streams }) => streams > 0)
-    byId('ttft-now').textContent = last === undefined ? 'no streams in the last hour' : `${ms(last.mean_ttft_ms)} last`
+/** By element id. The elements stay when their region is refreshed. */
+const charts = new Map()
+
+function draw() {
+  const holder = document.querySelector('[data-series]')
+  if (holder === null) return
+  const series = JSON.parse(holder.dataset.series)
+  for (const box of holder.querySelectorAll('.chart')) {
+    if (!charts.has(box.id)) charts.set(box.id, new Chart(box))
+    charts.get(box.id).show(series)
   }
-  const draw = () => void read()
-  draw()
-  document.body.addEventListener('refresh', draw)
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
-    cached.forget()
-    ttft.forget()
-    draw()
-  })
+}
+
+const formats = {
+  rate: (value) => (value >= 1000 ? `${trim(value / 1000)}k/s` : `${trim(value)}/s`),
+  percent: (value) => `${trim(value)}%`,
+  ms: (value) => (value < 1000 ? `${trim(value)} ms` : `${trim(value / 1000)} s`),
+}
+
+const trim = (value) => String(Number(value.toPrecision(HOVER_DIGITS)))
+
+/** Ranges of the vertical axis. */
+const ranges = {
+  rate: (_, __, max) => [0, Math.max(0.1, (max ?? 0) * 1.1)],
+  percent: () => [0, 100],
+  ms: (_, __, max) => [0, Math.max(10, (max ?? 0) * 1.1)],
 }
 
 class Chart {
-  constructor(id, lines, range) {
-    this.box = byId(id)
-    this.lines = lines
-    this.range = range
-    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(this.box)
+  constructor(box) {
+    this.box = box
+    this.unit = box.dataset.unit
+    this.lines = JSON.parse(box.dataset.lines)
+    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(box)
   }
 
   size() {
@@ -62,11 +47,9 @@ class Chart {
     this.plot = undefined
   }
 
-  show(times, values) {
-    // The browser's clock may differ from the server's.
-    const end = Math.max(Date.now() / 1000, times.at(-1) ?? 0)
-    const begin = Math.min(end - 3600, times[0] ?? end)
-    const data = [[begin, ...times, end], ...values.map((line) => [null, ...line, null])]
+  show({ begin, end, times, values }) {
+    // A point on each side makes the axis as long as the span.
+    const data = [[begin, ...times, end], ...this.lines.map(({ name }) => [null, ...values[name], null])]
     if (this.plot === undefined) this.plot = new uPlot(this.options(), data, this.box)
     else this.plot.setData(data)
   }
@@ -74,29 +57,56 @@ class Chart {
   options() {
     const style = getComputedStyle(document.body)
     const color = (name) => style.getPropertyValue(name).trim()
-    const axis = { stroke: color('--quiet'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } }
-    const { text } = this.lines[0]
+    const axis = {
+      stroke: color('--quiet'),
+      grid: { stroke: color('--line'), width: 1 },
+      ticks: { show: false },
+      font: '12px system-ui, sans-serif',
+    }
+    const format = formats[this.unit]
     return {
       ...this.size(),
       legend: { show: false },
-      cursor: { show: false },
-      scales: { y: { range: this.range ?? ((_, __, max) => [0, Math.max(10, max * 1.1)]) } },
+      cursor: { y: false, drag: { x: false, y: false } },
+      scales: { y: { range: ranges[this.unit] } },
       axes: [
-        { ...axis, size: 24, values: (_, ticks) => ticks.map((s) => new Date(s * 1000).toTimeString().slice(0, 5)) },
-        { ...axis, size: 56, values: (_, ticks) => ticks.map((value) => text(value)) },
+        { ...axis, size: 24, space: 60, values: (_, ticks) => ticks.map(hourAndMinute) },
+        { ...axis, size: 62, space: 28, values: (_, ticks) => ticks.map(format) },
       ],
       series: [
         {},
         ...this.lines.map(({ label, color: name }) => ({
           label,
-          stroke: color(name),
+          stroke: color(`--${name}`),
           width: 1.5,
-          spanGaps: true,
-          points: { show: true, size: 4 },
+          // Rates have a value in each step, so lines connect them. Others may stand alone.
+          points: { size: 4, fill: color(`--${name}`), ...(this.unit === 'rate' ? {} : { show: true }) },
         })),
       ],
+      hooks: { setCursor: [(plot) => this.point(plot)] },
+    }
+  }
+
+  /** The values under the pointer, in the legend. */
+  point({ cursor: { idx }, data }) {
+    const items = this.box.parentElement.querySelectorAll('.legend li')
+    for (const [n, item] of items.entries()) {
+      const value = idx == null ? null : data[n + 1][idx]
+      item.lastElementChild.textContent =
+        value == null ? '' : ` ${formats[this.unit](value)} at ${hourAndMinute(data[0][idx])}`
     }
   }
 }
 
-drawCharts()
+/** For example `14:03`. */
+const hourAndMinute = (seconds) => new Date(seconds * 1000).toTimeString().slice(0, 5)
+
+function redraw() {
+  for (const chart of charts.values()) chart.forget()
+  draw()
+}
+
+// At the end, because a class cannot be used before its definition.
+draw()
+document.body.addEventListener('htmx:afterSettle', draw)
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw)

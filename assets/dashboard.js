@@ -1,13 +1,17 @@
 // The script of every page, besides htmx: navigation, the dialog, live updates, and the notice when cwm is unreachable.
 
+import { watchCopies } from './copy.js'
 import { watchDialog } from './dialog.js'
 import { startLive } from './live.js'
 import { watchNavigation } from './navigation.js'
+import { watchTimes } from './times.js'
 
 const dialog = watchDialog()
 watchNavigation(dialog)
 watchOffline(dialog)
 keepChecks()
+watchCopies()
+watchTimes()
 // htmx listens to the page from this event on.
 document.addEventListener('DOMContentLoaded', startLive)
 

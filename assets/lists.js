@@ -1,4 +1,4 @@
-// Lists and details: how many rows are selected, a box that selects all of them, and buttons that copy.
+// Lists: how many rows are selected, and a box that selects all of them.
 
 document.body.addEventListener('change', ({ target }) => {
   if (target.matches('[data-pick-all]')) {
@@ -13,10 +13,6 @@ document.body.addEventListener('submit', (event) => {
   location.assign(document.querySelector('#detail .above a').href)
 })
 document.body.addEventListener('htmx:afterSettle', countPicked)
-document.body.addEventListener('click', ({ target }) => {
-  const button = target instanceof Element ? target.closest('[data-copy]') : null
-  if (button !== null) void copy(button)
-})
 countPicked()
 
 function boxes() {
@@ -33,26 +29,4 @@ function countPicked() {
   if (pickAll === null) return
   pickAll.checked = picked > 0 && picked === all.length
   pickAll.indeterminate = picked > 0 && picked < all.length
-}
-
-async function copy(button) {
-  const text = button.dataset.copy
-  // Browsers offer the clipboard to pages over HTTPS or from this machine only.
-  const isCopied = await (navigator.clipboard?.writeText(text).then(
-    () => true,
-    () => false,
-  ) ?? false)
-  button.textContent = isCopied ? 'Copied' : 'Copy it by hand'
-  if (!isCopied) select(button, text)
-  setTimeout(() => {
-    button.textContent = 'Copy'
-  }, 2_000)
-}
-
-/** Selects the heading with the text, so that the keyboard can copy it. */
-function select(button, text) {
-  const heading = [...(button.closest('article')?.querySelectorAll('h2') ?? [])].find(
-    ({ textContent }) => textContent === text,
-  )
-  if (heading !== undefined) getSelection()?.selectAllChildren(heading)
 }

@@ -23,8 +23,9 @@ export function watchNavigation(dialog) {
     else return
     shown = url
   })
-  document.body.addEventListener('htmx:afterRequest', ({ detail: { requestConfig, successful } }) => {
-    if (successful && requestConfig.verb === 'post') changed = true
+  document.body.addEventListener('htmx:afterRequest', ({ detail: { requestConfig, xhr } }) => {
+    // htmx calls a refusal successful too, because it is shown.
+    if (xhr.status < 300 && requestConfig.verb === 'post') changed = true
   })
   dialog.onClose = () => {
     if (depth() > 0) history.go(-depth())

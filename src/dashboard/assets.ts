@@ -6,6 +6,8 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { brotliCompress, gzip } from 'node:zlib'
 import { StaticDocument } from '../base/static-document.ts'
 
 const { resolve } = createRequire(import.meta.url)
@@ -19,10 +21,12 @@ const files = {
   'ask.js': () => own('ask.js'),
   'lists.css': () => own('lists.css'),
   'lists.js': () => own('lists.js'),
+  'copy.js': () => own('copy.js'),
   'dialog.js': () => own('dialog.js'),
   'events.js': () => own('events.js'),
   'live.js': () => own('live.js'),
   'navigation.js': () => own('navigation.js'),
+  'times.js': () => own('times.js'),
   'icon.svg': () => own('icon.svg'),
   'htmx.js': () => resolve('htmx.org/dist/htmx.min.js'),
   'uplot.js': () => resolve('uplot/dist/uPlot.iife.min.js'),
@@ -36,19 +40,41 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
+const compressions = {
+  br: promisify(brotliCompress),
+  gzip: promisify(gzip),
+} as const
+type Encoding = keyof typeof compressions
+
 /** The address changes with the content. */
 const IMMUTABLE = 'public, max-age=31536000, immutable'
 
+/** A file in each form that browsers accept. Each form is made when it is first requested. */
+interface Asset {
+  readonly plain: StaticDocument
+  readonly compressed: Readonly<Record<Encoding, StaticDocument>>
+}
+
+export interface FoundAsset {
+  readonly document: StaticDocument
+  /** Undefined for the file as it is. */
+  readonly encoding: Encoding | undefined
+}
+
 export class Assets {
-  #loaded: Promise<{ readonly hash: string; readonly all: ReadonlyMap<string, StaticDocument> }> | undefined
+  #loaded: Promise<{ readonly hash: string; readonly all: ReadonlyMap<string, Asset> }> | undefined
 
   /** Base path of the files; append `/` and a name. */
   async root(): Promise<string> {
     return `/cwm/ui/assets/${(await this.#load()).hash}`
   }
 
-  async get(name: string): Promise<StaticDocument | undefined> {
-    return (await this.#load()).all.get(name)
+  /** In the smallest form that the header `Accept-Encoding` allows. Undefined if there is no such file. */
+  async get(name: string, acceptEncoding = ''): Promise<FoundAsset | undefined> {
+    const asset = (await this.#load()).all.get(name)
+    if (asset === undefined) return undefined
+    const encoding = (['br', 'gzip'] as const).find((one) => accepts(acceptEncoding, one))
+    return { document: encoding === undefined ? asset.plain : asset.compressed[encoding], encoding }
   }
 
   #load() {
@@ -62,12 +88,27 @@ export class Assets {
 
 async function load() {
   const hash = createHash('sha256')
-  const all = new Map<string, StaticDocument>()
+  const all = new Map<string, Asset>()
   for (const [name, path] of Object.entries(files)) {
     const bytes = await readFile(path())
     hash.update(name).update(bytes)
     const type = types[extname(name)] ?? 'application/octet-stream'
-    all.set(name, new StaticDocument(type, () => bytes, IMMUTABLE))
+    const document = (build: () => Uint8Array | Promise<Uint8Array>) => new StaticDocument(type, build, IMMUTABLE)
+    all.set(name, {
+      plain: document(() => bytes),
+      compressed: {
+        br: document(() => compressions.br(bytes)),
+        gzip: document(() => compressions.gzip(bytes)),
+      },
+    })
   }
   return { hash: hash.digest('hex').slice(0, 12), all }
+}
+
+/** Wildcards are ignored: a client that names no encoding gets the plain file. */
+function accepts(header: string, encoding: Encoding): boolean {
+  return header.split(',').some((one) => {
+    const [name = '', ...parameters] = one.split(';').map((part) => part.trim().toLowerCase())
+    return name === encoding && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
+  })
 }

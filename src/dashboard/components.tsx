@@ -2,6 +2,7 @@
 
 import type { Child } from 'hono/jsx'
 import type { RemarksJson } from '../wire/receipts.ts'
+import { formatAge } from './format.ts'
 
 type NamedValue = readonly [name: string, value: Child | undefined]
 
@@ -90,4 +91,18 @@ export function Remarks({ receipt: { warnings, notes = [] } }: { readonly receip
       ))}
     </>
   )
+}
+
+/** A button that copies a text, such as an id. `label`: what it copies. */
+export function Copy({ text, label }: { readonly text: string; readonly label: string }) {
+  return (
+    <button type="button" class="copy" data-copy={text} aria-label={`Copy ${label}`}>
+      Copy
+    </button>
+  )
+}
+
+/** When something happened: how long ago, with the exact time on hover, which the page's script shows in the reader's zone. */
+export function Ago({ iso, now }: { readonly iso: string; readonly now: number }) {
+  return <time datetime={iso}>{formatAge(iso, now)}</time>
 }

@@ -3,13 +3,13 @@
 
 import { Hono, type Next } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
-import { type CallRest, RestError } from '../base/call-rest.ts'
+import { RestError } from '../base/call-rest.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import { StaticDocument } from '../base/static-document.ts'
 import { Assets } from './assets.ts'
-import type { App, Bindings, Ctx, Env } from './bindings.ts'
+import type { App, Bindings, Ctx } from './bindings.ts'
 import type { Tab } from './layout.tsx'
 import { mountLive } from './live-routes.tsx'
 import { ChooseTenant, mountLogin } from './login.tsx'
@@ -20,13 +20,9 @@ import { restModel } from './rest-model.ts'
 import { RestPage } from './rest-page.tsx'
 import { HTML, htmlOf, sendStatic } from './static-pages.ts'
 import { tabs } from './tabs.ts'
-import { Viewers } from './viewers.ts'
+import { type RestCalls, Viewers } from './viewers.ts'
 
-export interface DashboardParts extends LoginParts {
-  /** Calls REST as the sender of `env.incoming`. */
-  readonly callRest: (env: Env) => CallRest
-  /** The same, but returns the response unchanged. */
-  readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
+export interface DashboardParts extends LoginParts, RestCalls {
   /** REST's OpenAPI document, as JSON. */
   readonly openApi: () => string
   readonly log: Logger
@@ -35,12 +31,12 @@ export interface DashboardParts extends LoginParts {
 const PATH = '/cwm/ui'
 
 export function createDashboard(parts: DashboardParts): App {
-  const { callRest, fetch, openApi, now, log } = parts
+  const { openApi, now, log } = parts
   const app = new Hono<Bindings>().basePath(PATH)
   const assets = new Assets()
   const logins = new Logins(parts)
-  const viewers = new Viewers(logins, callRest)
-  const pages = new Pages({ assets, viewers, fetch, tabs, now })
+  const viewers = new Viewers(logins, parts)
+  const pages = new Pages({ assets, viewers, tabs, now })
 
   app.use(pageHeaders)
   app.use(async (c, next) => {
@@ -50,8 +46,11 @@ export function createDashboard(parts: DashboardParts): App {
   app.onError((thrown, c) => answerError(thrown, c, pages, log))
 
   app.get('/assets/:hash/:name', async (c) => {
-    const asset = await assets.get(c.req.param('name'))
-    return asset === undefined ? c.notFound() : await sendStatic(c, asset)
+    const found = await assets.get(c.req.param('name'), c.req.header('accept-encoding'))
+    if (found === undefined) return c.notFound()
+    c.header('vary', 'accept-encoding')
+    if (found.encoding !== undefined) c.header('content-encoding', found.encoding)
+    return await sendStatic(c, found.document)
   })
   const rest = new StaticDocument(HTML, async () => {
     const model = restModel(JSON.parse(openApi()) as JsonObject)
@@ -59,7 +58,7 @@ export function createDashboard(parts: DashboardParts): App {
   })
   app.get('/rest', (c) => sendStatic(c, rest))
   mountLogin(app, { path: PATH, assets, logins, viewers })
-  mountLive(app, { pages, viewers, fetch })
+  mountLive(app, { pages, viewers })
   for (const tab of tabs) {
     if (tab.scope === 'tenant') requireTenant(app, pages, tab)
     tab.mount(app, pages)

@@ -1,5 +1,6 @@
 // The HTML document around all pages.
 
+import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 
 /** htmx adds no inline styles and evaluates no code, as the CSP requires, and shows error responses where the content would have been. */
@@ -34,26 +35,30 @@ export function Document({
   readonly children?: Child
 }) {
   return (
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <meta name="htmx-config" content={htmxConfig} />
-        <title>{title}</title>
-        <link rel="icon" href={`${assets}/icon.svg`} type="image/svg+xml" />
-        {['dashboard.css', ...styles].map((name) => (
-          <link rel="stylesheet" href={`${assets}/${name}`} />
-        ))}
-        {scripts.map((name) =>
-          libraries.has(name) ? (
-            <script src={`${assets}/${name}`} defer />
-          ) : (
-            <script type="module" src={`${assets}/${name}`} />
-          ),
-        )}
-      </head>
-      <body>{children}</body>
-    </html>
+    <>
+      {/* Without it, browsers emulate those of 1998: tables would not inherit fonts. */}
+      {raw('<!DOCTYPE html>')}
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <meta name="color-scheme" content="light dark" />
+          <meta name="htmx-config" content={htmxConfig} />
+          <title>{title}</title>
+          <link rel="icon" href={`${assets}/icon.svg`} type="image/svg+xml" />
+          {['dashboard.css', ...styles].map((name) => (
+            <link rel="stylesheet" href={`${assets}/${name}`} />
+          ))}
+          {scripts.map((name) =>
+            libraries.has(name) ? (
+              <script src={`${assets}/${name}`} defer />
+            ) : (
+              <script type="module" src={`${assets}/${name}`} />
+            ),
+          )}
+        </head>
+        <body>{children}</body>
+      </html>
+    </>
   )
 }

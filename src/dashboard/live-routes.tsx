@@ -1,37 +1,31 @@
 // What every page asks for while it is visible: the health of cwm, and one stream of events.
 
 import type { HealthJson } from '../wire/health.ts'
-import type { App, Ctx, Env } from './bindings.ts'
+import type { App } from './bindings.ts'
 import { whileLoggedIn } from './logins.ts'
 import type { Pages } from './pages.tsx'
-import { actingAs, type Viewers } from './viewers.ts'
+import type { Viewers } from './viewers.ts'
 
 interface LiveRouteParts {
   readonly pages: Pages
   readonly viewers: Viewers
-  /** REST's response, unchanged. */
-  readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
 }
 
-export function mountLive(app: App, { pages, viewers, fetch }: LiveRouteParts): void {
+export function mountLive(app: App, { pages, viewers }: LiveRouteParts): void {
   app.get('/health', async (c) => {
     // Needs no login, which could not be checked while the store is down.
     const health = await viewers.askAs(c, undefined, undefined)<HealthJson>('GET', '/cwm/v1/health')
     return await pages.html(c, <HealthState health={health} />)
   })
   app.get('/live', async (c) => {
-    const { isLoggedIn, identity, tenant } = await viewers.of(c)
-    const answer = await fetch(eventRequest(c), actingAs(c.env, identity, tenant))
-    if (!isLoggedIn || answer.body === null) return new Response(answer.body, answer)
+    // A browser that reconnects names the last event that it has seen in the header; a page that was hidden, in the query.
+    const last = c.req.header('last-event-id') || c.req.query('after') || ''
+    const request = new Request('http://cwm/cwm/v1/events', { headers: { 'last-event-id': last } })
+    const answer = await viewers.fetch(c, request)
+    if (!(await viewers.of(c)).isLoggedIn || answer.body === null) return new Response(answer.body, answer)
     const isEnded = async () => !(await viewers.find(c)).isLoggedIn
     return new Response(whileLoggedIn(answer.body, isEnded), answer)
   })
-}
-
-/** A page that was hidden names the last event that it has seen in the query; a browser that reconnects, in the header. */
-function eventRequest(c: Ctx): Request {
-  const last = c.req.header('last-event-id') || c.req.query('after') || ''
-  return new Request('http://cwm/cwm/v1/events', { headers: { 'last-event-id': last } })
 }
 
 function HealthState({ health }: { readonly health: HealthJson }) {

@@ -4,9 +4,9 @@ import type { Child } from 'hono/jsx'
 import type { StatusCode } from 'hono/utils/http-status'
 import type { Now } from '../base/clock.ts'
 import type { Assets } from './assets.ts'
-import type { App, Ctx, Env, Viewer } from './bindings.ts'
+import type { App, Ctx, Viewer } from './bindings.ts'
 import { Layout, type Tab } from './layout.tsx'
-import { type Ask, actingAs, type Viewers } from './viewers.ts'
+import type { Ask, Viewers } from './viewers.ts'
 
 /** Adds the routes of a tab. */
 export type Mount = (app: App, pages: Pages) => void
@@ -29,8 +29,6 @@ export interface Shown {
 export interface PagesParts {
   readonly assets: Assets
   readonly viewers: Viewers
-  /** REST's response, unchanged. */
-  readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
   readonly tabs: readonly Tab[]
   readonly now: Now
 }
@@ -60,14 +58,23 @@ export class Pages {
     return this.#parts.viewers.askAll(c)
   }
 
-  /** REST's response to the viewer, unchanged: for streams. It ends when the browser leaves. */
-  async fetch(c: Ctx, request: Request): Promise<Response> {
-    const { identity, tenant } = await this.viewer(c)
-    return await this.#parts.fetch(request, actingAs(c.env, identity, tenant))
-  }
-
   viewer(c: Ctx): Promise<Viewer> {
     return this.#parts.viewers.of(c)
+  }
+
+  /** REST's response to the viewer, unchanged: for streams. It ends when the browser leaves. */
+  async fetch(c: Ctx, request: Request): Promise<Response> {
+    return await this.#parts.viewers.fetch(c, request)
+  }
+
+  /** REST's response to a GET, as a file to save. Throws `RestError`. */
+  async download(c: Ctx, path: string, filename: string): Promise<Response> {
+    const answer = await this.fetch(c, new Request(new URL(path, 'http://cwm')))
+    // The same call again, for its error.
+    if (!answer.ok) await this.ask(c)('GET', path)
+    const file = new Response(answer.body, answer)
+    file.headers.set('content-disposition', `attachment; filename="${filename}"`)
+    return file
   }
 
   /** Whether htmx asks, for a part of a page. */

@@ -9,7 +9,8 @@ import { FieldList, Note, Remarks, Submit } from './components.tsx'
 import { durabilities, formatDuration, formatNumber, pluralize } from './format.ts'
 import { sessionPath, windowPath } from './regions.tsx'
 
-function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
+/** What an action did, in the dialog. */
+export function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
   return (
     <article>
       <h2 tabindex={-1}>{title}</h2>

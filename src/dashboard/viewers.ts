@@ -11,6 +11,15 @@ import type { Logins } from './logins.ts'
 /** Calls REST. Throws `RestError`. */
 export type Ask = <T>(method: Parameters<CallRest>[0], path: string, body?: object) => Promise<T>
 
+type RestFetch = (request: Request, env: Env) => Response | Promise<Response>
+
+export interface RestCalls {
+  /** Calls REST as the sender of `env.incoming`. */
+  readonly callRest: (env: Env) => CallRest
+  /** The same, but returns the response unchanged. */
+  readonly fetch: RestFetch
+}
+
 export const LOGIN_COOKIE = 'cwm_login'
 /** The tenant that the operator chose on the page of tenants, or `ALL_TENANTS`. It is no credential: only the operator's login reads it. */
 export const TENANT_COOKIE = 'cwm_tenant'
@@ -19,10 +28,12 @@ export const ALL_TENANTS = '*'
 export class Viewers {
   readonly #logins: Pick<Logins, 'find'>
   readonly #callRest: (env: Env) => CallRest
+  readonly #fetch: RestFetch
 
-  constructor(logins: Pick<Logins, 'find'>, callRest: (env: Env) => CallRest) {
+  constructor(logins: Pick<Logins, 'find'>, { callRest, fetch }: RestCalls) {
     this.#logins = logins
     this.#callRest = callRest
+    this.#fetch = fetch
   }
 
   /** Throws `STORE_UNAVAILABLE` if the login cannot be checked. */
@@ -63,6 +74,12 @@ export class Viewers {
     }
   }
 
+  /** REST's response to the viewer, unchanged: for streams and files. It ends when the browser leaves. */
+  async fetch(c: Ctx, request: Request): Promise<Response> {
+    const { identity, tenant } = await this.of(c)
+    return await this.#fetch(request, actingAs(c.env, identity, tenant))
+  }
+
   /** REST with a key that may not be a login yet. */
   askAs(c: Ctx, identity: Identity | undefined, tenant: string | undefined): Ask {
     const rest = this.#callRest(actingAs(c.env, identity, tenant))
@@ -71,7 +88,7 @@ export class Viewers {
 }
 
 /** The same request with the viewer's key. */
-export function actingAs({ incoming, outgoing }: Env, identity: Identity | undefined, tenant: string | undefined): Env {
+function actingAs({ incoming, outgoing }: Env, identity: Identity | undefined, tenant: string | undefined): Env {
   const others = { ...incoming.headers }
   for (const name of [...credentialHeaders, 'x-cwm-tenant']) delete others[name]
   const own = {

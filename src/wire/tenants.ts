@@ -88,6 +88,7 @@ export const timelineSchema = z
   .meta({ id: 'Timeline' })
 
 export type TenantJson = z.infer<typeof tenantSchema>
+export type ListedTenantJson = z.infer<typeof listedTenantSchema>
 export type NearLimitBody = z.input<typeof nearLimitBody>
 export type NearLimitJson = z.infer<typeof nearLimitSchema>
 export type TimelineJson = z.infer<typeof timelineSchema>

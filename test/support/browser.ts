@@ -15,10 +15,13 @@ export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: path, args: ['--no-sandbox'] })
 }
 
+/** Chromium and htmx log each request that fails, such as one that a test has refused. */
+const ofRequest = /^Failed to load resource|^Response Status Error Code|^htmx:(sendError|responseError|afterRequest)/
+
 export interface Watched {
   readonly page: Page
   readonly context: BrowserContext
-  /** Errors of the page: uncaught exceptions, and violations of its Content-Security-Policy. */
+  /** Errors of the page: uncaught exceptions, violations of its Content-Security-Policy, and errors in the console. */
   readonly faults: string[]
 }
 
@@ -33,7 +36,9 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   const faults: string[] = []
   page.on('pageerror', (error) => faults.push(error.message))
   page.on('console', (message) => {
-    if (/Content.Security.Policy|Refused to/i.test(message.text())) faults.push(message.text())
+    const text = message.text()
+    if (/Content.Security.Policy|Refused to/i.test(text)) faults.push(text)
+    else if (message.type() === 'error' && !ofRequest.test(text)) faults.push(text)
   })
   return { page, context, faults }
 }

@@ -1,7 +1,6 @@
 // The details of a session, with its actions.
 
-import { Field, FieldList, Note, Submit } from '../components.tsx'
-import { Copy } from '../copy.tsx'
+import { Copy, Field, FieldList, Note, Submit } from '../components.tsx'
 import { formatAge, formatNumber, pluralize } from '../format.ts'
 import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
 import { SessionGauge, type SessionRow, type SessionsProps } from './sessions.tsx'

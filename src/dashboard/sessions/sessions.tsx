@@ -135,10 +135,11 @@ export function SessionGauge({ session, windows, freezeAt }: SessionRow & { read
   return (
     <Gauge
       used={usage.total_tokens}
-      cached={usage.cached_tokens ?? 0}
+      cached={usage.cached_tokens}
       limit={limit}
       freezeAt={freezeAt}
       windows={frozen}
+      rollover={session.rollover?.window}
     />
   )
 }

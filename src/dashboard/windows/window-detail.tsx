@@ -1,8 +1,7 @@
 // The details of a window with its family tree and its actions.
 
 import type { WindowJson } from '../../wire/windows.ts'
-import { Field, FieldList, Note, Remarks, Submit } from '../components.tsx'
-import { Copy } from '../copy.tsx'
+import { Copy, Field, FieldList, Note, Remarks, Submit } from '../components.tsx'
 import { durabilities, formatAge, formatNumber, pluralize } from '../format.ts'
 import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
 import { formatRestorable, State, Tags, Tiers } from './window-state.tsx'

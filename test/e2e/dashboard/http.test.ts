@@ -123,7 +123,7 @@ describe('with keys', () => {
   })
   afterAll(() => stack.close())
 
-  it.each(['/cwm/ui', '/cwm/ui/windows', '/cwm/ui/windows/x', '/cwm/ui/timeline'])(
+  it.each(['/cwm/ui', '/cwm/ui/windows', '/cwm/ui/windows/x', '/cwm/ui/usage.csv'])(
     '%s redirects to the login without one',
     async (path) => {
       const page = await ask(stack.url, path)

@@ -60,14 +60,6 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await page.getByText('live', { exact: true }).waitFor()
   })
 
-  it('draws charts of the last hour', async () => {
-    await visit('')
-    await page.locator('#cached-now').filter({ hasText: '% in the last hour' }).waitFor()
-
-    expect(await page.locator('#cached-chart canvas').count()).toBe(1)
-    expect(await page.locator('#ttft-chart canvas').count()).toBe(1)
-  })
-
   it('freezes a session, with tags and a note, and shows the receipt', async () => {
     await visit('sessions')
     await open('ann')
