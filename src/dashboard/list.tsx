@@ -59,7 +59,7 @@ function Range({ name, page: { data, first, total, total_is_minimum, examined } 
   if (first === undefined || total === undefined) return null
   const last = first + data.length - 1
   return (
-    <p class="range quiet" role="status" id={`${name}-range`}>
+    <p class="range quiet" id={`${name}-range`}>
       {formatNumber(first)}
       {last > first ? `–${formatNumber(last)}` : ''} of {formatNumber(total)}
       {total_is_minimum === true ? '+' : ''} {total === 1 ? name.replace(/s$/, '') : name}

@@ -55,7 +55,7 @@ export function SessionFilterForm({ filter }: { readonly filter: SessionFilter }
   return (
     <FilterForm name="sessions" label="Sessions" path="/cwm/ui/sessions">
       <TextFilter name="search" label="Search" value={filter.search} placeholder="part of an id or window" />
-      <TextFilter name="model" label="Model" value={filter.model} />
+      <TextFilter name="model" label="Model" value={filter.model} placeholder="whole name" />
       <ChoiceFilter name="state" label="State" options={states} chosen={filter.state} />
       <ChoiceFilter name="sort" label="Sort by" options={sorts} chosen={filter.sort} />
       <ChoiceFilter name="order" label="Order" options={orders} chosen={filter.order} />

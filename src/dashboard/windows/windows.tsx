@@ -17,8 +17,8 @@ export function WindowFilterForm({ filter }: { readonly filter: WindowFilter }) 
   return (
     <FilterForm name="windows" label="Windows" path="/cwm/ui/windows">
       <TextFilter name="search" label="Search" value={filter.search} placeholder="part of a name" />
-      <TextFilter name="tag" label="Tag" value={filter.tag} />
-      <TextFilter name="model" label="Model" value={filter.model} />
+      <TextFilter name="tag" label="Tag" value={filter.tag} placeholder="whole tag" />
+      <TextFilter name="model" label="Model" value={filter.model} placeholder="whole name" />
       <ChoiceFilter name="state" label="State" options={states} chosen={filter.state} />
       <ChoiceFilter name="pin" label="Pin" options={pins} chosen={filter.pin} />
       <ChoiceFilter name="sort" label="Sort by" options={sorts} chosen={filter.sort} />

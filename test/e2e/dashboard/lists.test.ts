@@ -409,6 +409,8 @@ describe.skipIf(noBrowser)('lists of many', () => {
     await expect.poll(async () => (await names('windows'))[0]).toBe('w-000')
     took.push(await timed('windows?search=w-9'))
     expect(await range('windows')).toBe('1–25 of 100 windows')
+    await visit('windows?state=frozen')
+    expect(await range('windows')).toBe('1–25 of 1,000+ windows')
 
     took.push(await timed('sessions'))
     expect(await range('sessions')).toBe('1–25 of 10,001 sessions')
