@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { isObject, parseJson } from '../../base/json.ts'
 import { withProgress } from '../terminal/progress.ts'
 import { processScreen, type Screen } from '../terminal/screen.ts'
+import { widthOf, wrap } from '../terminal/text.ts'
 import { type ConnectionOptions, connect, RefusedError, type Rest, UnreachableError, UsageError } from './rest.ts'
 
 /** Exit codes, documented in docs/cli.md. */
@@ -58,7 +59,7 @@ export async function runCommand(
       takeOverInterrupt: () => process.off('SIGINT', stop),
       show: (answer, lines) => {
         if (json) screen.print(JSON.stringify(answer, null, 2))
-        else for (const line of lines(answer)) screen.print(line)
+        else for (const line of lines(answer)) for (const part of wrapped(screen, line)) screen.print(part)
       },
       progress: (what, task) => withProgress(what, task),
     })
@@ -71,6 +72,12 @@ export async function runCommand(
   } finally {
     process.off('SIGINT', stop)
   }
+}
+
+/** Receipts are sentences, so on a terminal they are wrapped between words. Text of several lines is printed as it is. */
+function wrapped(screen: Screen, line: string): readonly string[] {
+  const fits = !screen.isTerminal || line.includes('\n') || widthOf(line) <= screen.columns
+  return fits ? [line] : wrap(line, screen.columns)
 }
 
 function exitCodeOf(thrown: unknown): number | undefined {
