@@ -85,7 +85,7 @@ const guarded: readonly ApiPath[] = [
   kind: 'guarded',
   parts: ['messages', 'input', 'prompt'],
   ...(path === '/v1/responses/render' ? { refused: STORED_ELSEWHERE } : {}),
-  why: 'It computes no KV, and its answer repeats `cache_salt`, so it gets none.',
+  why: 'The engine computes no KV here, and its answer repeats `cache_salt`, so cwm sends none.',
 }))
 
 const plain: readonly ApiPath[] = [

@@ -57,12 +57,14 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   WINDOW_NAME_TAKEN: 'A window with this name exists. Choose another name.',
   WINDOW_NOT_READY: 'The window is still being frozen. Retry in a moment.',
   WINDOW_FAILED:
-    'The freeze of this window failed; the message has the reason. The name may be used for another freeze.',
-  WINDOW_DIVERGES: "The request neither repeats the window's messages nor contains only new ones.",
-  WINDOW_MISMATCH: 'The window was frozen with another model or another API.',
+    'The freeze of this window failed; the message has the reason. You can use the name for another freeze.',
+  WINDOW_DIVERGES:
+    "The request neither repeats the window's messages nor contains only new ones. Send either all of them unchanged and then the new ones, or only the new ones.",
+  WINDOW_MISMATCH:
+    'The window was frozen with another model, another API, or another `cache_salt`. Use those of the window, or freeze a new one.',
   WINDOW_CORRUPT: 'The stored window does not match its checksum. Restore the store from a backup.',
   ASK_NEEDS_TOOL_RESULT:
-    'A window that ends in a tool call was asked. Send the result in a session thawed from it, or ask a clone of its earlier messages.',
+    'The window ends in a tool call, so it cannot answer a question. Send the result in a session thawed from it, or ask a clone of its earlier messages.',
   PASSAGES_TOO_LARGE:
     'The text of the windows to select from does not fit into the passage index. Select fewer by names, tag, or search, or raise `passage_index_bytes`.',
   ASK_CALLED_TOOL:
@@ -71,7 +73,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     'In the answers of many windows: this window was not asked, because its estimated tokens to compute exceed what is left of `budget_tokens`.',
   ASK_DEADLINE:
     'In the answers of many windows: this window had not answered by `deadline_ms`. For the whole question: its windows were not selected by then.',
-  LIBRARY_NOT_FOUND: 'There is no library of this name for this key.',
+  LIBRARY_NOT_FOUND: "This key has no such library. Another tenant's libraries get the same answer.",
   LIBRARY_CHANGED:
     'Another request changed the library at the same moment, or it is still being deleted. Send the request again.',
   PIN_BUDGET_FULL: 'The chunks exceed what the tenant may pin (`max_pinned_tokens`). Delete or unpin windows.',
@@ -83,7 +85,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     "This key has no stored response with that id. Another tenant's responses get the same answer. If the message names a removed engine, send the earlier items in `input`.",
   ENGINE_NOT_FOUND: 'cwm has no engine with this address. The message lists those that it has.',
   LAST_ENGINE:
-    'No other engine is up that could take over the work of the engine to drain. Start, add or resume another one first.',
+    'No other engine is up that could take over the work of the engine to drain. Start, add, or resume another one first.',
   TENANT_NOT_FOUND: 'The settings list no tenant with this id. Add it to `tenants`, and reload.',
   KEY_NOT_FOUND: 'No API key with this id was created by REST. Remove a key of the settings file there, and reload.',
   KEY_NAME_TAKEN: 'The tenant has a key with this name. Choose another name, or revoke that key.',
@@ -96,12 +98,13 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     "The engine rejected a call that cwm made for a freeze or a thaw; the message has the engine's error.",
   UPSTREAM_OPEN:
     'Several connections to the engine failed in a row (`breaker_failures`), so cwm makes none until `breaker_open_ms` is over. Nothing was sent: retry after `Retry-After`. Operators: start the engine, or restore the connection to it; cwm recovers automatically.',
-  LMCACHE_UNREACHABLE: "LMCache's control plane does not answer.",
+  LMCACHE_UNREACHABLE:
+    "LMCache's control plane does not answer. Check that it runs, and the settings `coordinator` and `lmcache`.",
   LMCACHE_BAD_ANSWER:
-    'cwm does not understand an answer of LMCache. Compare its version with the one in `test/recorded`.',
+    'cwm does not understand an answer from LMCache. Compare its version with the one in `test/recorded`.',
   STORE_UNAVAILABLE:
     'The store cannot be read or written. Check the disk of `data_dir`, or the Redis in the setting `store`. During an outage of Redis, chats continue.',
-  BUSY: 'Too many requests are queued. Retry after `Retry-After`.',
+  BUSY: 'cwm cannot take the request at the moment, for example because of too many event streams or freezes. The message says why. Retry after `Retry-After`.',
   SHUTTING_DOWN:
     'cwm is shutting down, and the answer did not end within `drain_ms`. The turn is not part of the session. Retry with another cwm, or in a moment.',
   CLIENT_GONE: 'The client disconnected before the end. Appears only in logs and metrics.',
