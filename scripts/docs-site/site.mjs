@@ -8,8 +8,9 @@ import { codeBlock, renderMarkdown } from './markdown.mjs'
 import { allPages, BASE, root } from './page-list.mjs'
 import { escapeHtml } from './text.mjs'
 
-/** Larger pictures stay in the repository: the site has to stay small in the package. */
+/** Larger pictures stay in the repository, and so do those after the first of them: the site has to stay small in the package. */
 const MAX_IMAGE_BYTES = 100_000
+const MAX_IMAGE_BYTES_IN_ALL = 280_000
 
 const HTML = 'text/html; charset=utf-8'
 const types = {
@@ -98,7 +99,11 @@ function titleOf({ file, label }) {
 /** An address that `renderSite` completes; undefined if the site does not have the picture. */
 function resolveImage(href, page, images) {
   const file = join(root, dirname(page.file), href)
-  if (!(extname(file) in types) || !existsSync(file) || statSync(file).size > MAX_IMAGE_BYTES) return undefined
+  if (!(extname(file) in types) || !existsSync(file)) return undefined
+  const others = [...images.values()].filter((one) => one !== file)
+  const used = others.reduce((sum, one) => sum + statSync(one).size, 0)
+  const { size } = statSync(file)
+  if (size > MAX_IMAGE_BYTES || used + size > MAX_IMAGE_BYTES_IN_ALL) return undefined
   images.set(basename(file), file)
   return `asset:${basename(file)}`
 }
