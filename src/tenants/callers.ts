@@ -68,7 +68,7 @@ export class Callers {
     this.#parts = parts
     this.#expiries = new ExpiryTimer(parts.now, (now) => this.#nextExpiry(now))
     this.#expiries.onExpiry(() => this.#notify())
-    parts.stored.onChange(() => this.#forget())
+    parts.stored.onChange((hasRemoved) => (hasRemoved ? this.#forget() : this.#expiries.arm()))
     this.update(keys)
   }
 

@@ -37,6 +37,9 @@ const TRUST_MS = 15 * 60_000
 const LOOK_UP_EVERY_MS = 50
 const TENANTS_AT_ONCE = 32
 
+/** `hasRemoved`: a key that was valid may not be any longer. */
+type KeysListener = (hasRemoved: boolean) => void
+
 interface KeysOfTenant {
   readonly revision: number
   readonly keys: readonly KeyRecord[]
@@ -52,7 +55,7 @@ export class StoredKeys {
   #confirmedAt = Number.NEGATIVE_INFINITY
   /** Last uses by id that are not stored yet. */
   #uses = new Map<string, number>()
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<KeysListener>()
   /** Reads and changes run one after the other, so that no read returns what a later change has removed. */
   #last: Promise<unknown> = Promise.resolve()
   /** A read that has not begun, which all calls until then share. */
@@ -70,7 +73,7 @@ export class StoredKeys {
   }
 
   /** Calls back after each change of the keys. */
-  onChange(listener: () => void): void {
+  onChange(listener: KeysListener): void {
     this.#listeners.add(listener)
   }
 
@@ -253,10 +256,12 @@ export class StoredKeys {
   #take(tenants: ReadonlyMap<string, KeysOfTenant>): void {
     this.#tenants = tenants
     const keys = [...tenants.values()].flatMap((held) => held.keys)
+    const before = this.#byHash
     this.#byHash = new Map(keys.map((key) => [key.sha256, key]))
     this.#byId = new Map(keys.map((key) => [key.id, key]))
     for (const id of this.#uses.keys()) if (!this.#byId.has(id)) this.#uses.delete(id)
-    for (const listener of this.#listeners) listener()
+    const hasRemoved = [...before.keys()].some((hash) => !this.#byHash.has(hash))
+    for (const listener of this.#listeners) listener(hasRemoved)
   }
 
   #inOrder<T>(work: () => Promise<T>): Promise<T> {

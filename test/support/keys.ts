@@ -5,6 +5,7 @@ import type { Settings } from '../../src/config/schema.ts'
 import type { CreatedKeyJson, CreateKeyBody, KeyJson } from '../../src/wire/keys.ts'
 import type { PageJson } from '../../src/wire/lists.ts'
 import { ask } from './client.ts'
+import { until } from './deadline.ts'
 import { rest } from './rest.ts'
 
 export const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
@@ -32,8 +33,16 @@ export const revokeKey = (url: string, id: string | null): Promise<KeyJson> =>
 export const listKeys = (url: string, query = ''): Promise<PageJson<KeyJson>> =>
   rest<PageJson<KeyJson>>(url, 'GET', `/keys${query}`, undefined, asOperator)
 
-/** The status that a key gets on a path of the engine, and on REST. */
+/**
+ * The status that a key gets on a path of the engine, and on REST. Asks again after 503: on a busy machine, the store may not answer in time
+ * whether it knows the key.
+ */
 export const statusesOf = (url: string, key: string): Promise<number[]> =>
   Promise.all(
-    ['/v1/models', '/cwm/v1/tenants/me'].map(async (path) => (await ask(url, path, { headers: bearer(key) })).status),
+    ['/v1/models', '/cwm/v1/tenants/me'].map((path) =>
+      until('the store answers', async () => {
+        const { status } = await ask(url, path, { headers: bearer(key) })
+        return status === 503 ? undefined : status
+      }),
+    ),
   )
