@@ -67,7 +67,7 @@ export function mountMessages(app: OpenAPIHono<Bindings>, parts: MessageHandlerP
     const turn = await freezableTurn(retained, record)
     if (turn === undefined) {
       const window =
-        record.baseWindow === undefined ? '' : `; it stands on the window ${record.baseWindow}, which can be read`
+        record.baseWindow === undefined ? '' : `; it is based on the window ${record.baseWindow}, which can be read`
       throw new CwmError('SESSION_EMPTY', `session ${id} has no retained turn since its last thaw${window}`, {
         param: 'session_id',
       })

@@ -14,7 +14,7 @@ export const bulkBody = z
       .describe('`tag` adds tags and `untag` removes them; the other tags of the windows stay'),
     tags: labelsSchema.shape.tags.describe('For `tag` and `untag`'),
     sessions: deleteWindowQuery.shape.sessions.describe(
-      'For `delete`. `end`: the sessions that stand on a window end with it. `keep`: they continue',
+      'For `delete`. `end`: the sessions based on a window end with it. `keep`: they continue',
     ),
   })
   .refine(({ action, tags }) => (action === 'tag' || action === 'untag') === (tags !== undefined && tags.length > 0), {

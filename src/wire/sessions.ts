@@ -89,9 +89,9 @@ export const sessionListQuery = countedPageQuery.extend({
     .enum(sessionStates)
     .optional()
     .describe(
-      '`recognized`: by its history, without a name; `thawed`: it stands on a window; `cold`: see `prefix_break`',
+      '`recognized`: by its history, without a name; `thawed`: it is based on a window; `cold`: see `prefix_break`',
     ),
-  base_window: z.string().optional().describe('Only sessions that stand on the window with this name'),
+  base_window: z.string().optional().describe('Only sessions based on the window with this name'),
   sort: z
     .enum(sessionSorts)
     .default('last_turn')
