@@ -3,6 +3,7 @@
 import { ask } from './ask/routes.tsx'
 import { events } from './events/routes.tsx'
 import { fleet } from './fleet/routes.tsx'
+import { keys } from './keys/routes.tsx'
 import type { Tab } from './layout.tsx'
 import { overview } from './overview/routes.tsx'
 import type { Mount } from './pages.tsx'
@@ -20,4 +21,5 @@ export const tabs: readonly (Tab & { readonly mount: Mount })[] = [
   { key: 'usage', title: 'Usage', path: '/usage', scope: 'any', mount: usage },
   { key: 'events', title: 'Events', path: '/events', scope: 'any', mount: events },
   { key: 'tenants', title: 'Tenants', path: '/tenants', scope: 'operator', mount: tenants },
+  { key: 'keys', title: 'Keys', path: '/keys', scope: 'operator', mount: keys },
 ]

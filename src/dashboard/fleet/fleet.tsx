@@ -78,7 +78,9 @@ export function Engines({ engines }: { readonly engines: readonly EngineJson[] }
             <th scope="col" class="wide">
               LMCache
             </th>
-            <th scope="col">Action</th>
+            <th scope="col" class="action">
+              Action
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -110,7 +112,7 @@ function EngineRow({ engine }: { readonly engine: EngineJson }) {
       <td class="number wide">{weight === 0 ? 'standby' : weight}</td>
       <td class="wide">{models === null ? '–' : models.join(', ')}</td>
       <td class="wide">{lmcache_instance ?? '–'}</td>
-      <td>
+      <td class="action">
         <EngineAction engine={engine} />
       </td>
     </tr>

@@ -16,7 +16,7 @@ const columns: readonly Column[] = [
   { title: 'Pinned tokens', kind: 'number wide' },
   { title: 'Stored text', kind: 'number wide' },
   { title: 'Isolation', kind: 'wide' },
-  { title: 'Action' },
+  { title: 'Action', kind: 'action' },
 ]
 
 const tenantsUrl = (cursor: string | undefined) =>
@@ -51,7 +51,7 @@ function Tenants({ page, cursor }: { readonly page: PageJson<ListedTenantJson>; 
           <td class="number wide">{formatNumber(usage.pinned_tokens)}</td>
           <td class="number wide">{formatBytes(usage.window_bytes)}</td>
           <td class="wide">{isolation}</td>
-          <td>
+          <td class="action">
             <form method="post" action="/cwm/ui/tenant">
               <input type="hidden" name="tenant" value={id} />
               <button type="submit" aria-label={`Show ${id}`}>

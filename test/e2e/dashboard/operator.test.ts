@@ -7,7 +7,7 @@ import type { Settings } from '../../../src/config/schema.ts'
 import type { EngineListJson } from '../../../src/wire/engines.ts'
 import { axeViolations } from '../../support/axe.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
-import { frozenSession, rest } from '../../support/rest.ts'
+import { call, frozenSession, rest } from '../../support/rest.ts'
 import { type Stack, startStack } from '../../support/stack.ts'
 
 const keys = { acme: 'sk-acme-0123456789', other: 'sk-other-0123456789', operator: 'operator-0123456789' }
@@ -121,6 +121,29 @@ describe.skipIf(noBrowser)('the operator', () => {
       .waitFor()
   })
 
+  it('creates a key, whose secret is shown once, and revokes it after confirmation', async () => {
+    const works = async (key: string) => (await call(stack.url, 'GET', '/tenants/me', undefined, bearer(key))).status
+    await logIn()
+    await visit('/keys')
+    await page.getByRole('textbox', { name: 'Tenant' }).fill('acme')
+    await page.getByRole('textbox', { name: 'Name' }).fill('ci')
+    await page.getByLabel('Expires in days').fill('30')
+    await page.getByRole('button', { name: 'Create key' }).click()
+    await page.getByRole('heading', { name: 'Created: ci' }).waitFor()
+    const secret = await page.getByRole('dialog').locator('code').innerText()
+    const created = await works(secret)
+    await page.getByRole('button', { name: 'Done' }).click()
+    await page.getByRole('button', { name: 'Revoke ci of acme' }).click()
+    await page.getByRole('heading', { name: 'Revoke ci of acme?' }).waitFor()
+    const shown = await page.content()
+    await page.getByRole('button', { name: 'Revoke', exact: true }).click()
+    await page.getByRole('heading', { name: 'Revoked: ci' }).waitFor()
+
+    expect([created, await works(secret)]).toEqual([200, 401])
+    expect(shown).not.toContain(secret)
+    await page.getByRole('button', { name: 'Revoke ci of acme' }).waitFor({ state: 'detached' })
+  })
+
   it('has pages that nobody else gets', async () => {
     await logIn(page, keys.acme)
     const answer = await page.goto(`${stack.url}/cwm/ui/tenants`)
@@ -152,7 +175,15 @@ describe.skipIf(noBrowser)('the operator', () => {
       await logIn(other.page)
       const found: Record<string, string[]> = {}
       const wide: string[] = []
-      for (const path of ['', '/fleet', '/usage', '/tenants', '/windows', '/fleet/drain?engine=http%3A%2F%2Fa']) {
+      for (const path of [
+        '',
+        '/fleet',
+        '/usage',
+        '/tenants',
+        '/keys',
+        '/windows',
+        '/fleet/drain?engine=http%3A%2F%2Fa',
+      ]) {
         await other.page.goto(`${stack.url}/cwm/ui${path}`)
         await other.page.getByText('live', { exact: true }).waitFor()
         const violations = await axeViolations(other.page)

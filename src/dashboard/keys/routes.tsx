@@ -1,0 +1,48 @@
+// The operator's tab of keys: create one, whose secret is shown once, list them, and revoke one after confirmation.
+
+import type { CreatedKeyJson, CreateKeyBody, KeyJson } from '../../wire/keys.ts'
+import type { PageJson } from '../../wire/lists.ts'
+import { textOf } from '../forms.ts'
+import { type Mount, refreshLists } from '../pages.tsx'
+import { ConfirmRevoke, Created, CreateForm, Keys, keysUrl, Revoked } from './keys.tsx'
+
+const PAGE_SIZE = 50
+const DAY_S = 86_400
+
+export const keys: Mount = (app, pages) => {
+  app.get('/keys', async (c) => {
+    const cursor = c.req.query('cursor') || undefined
+    const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
+    const page = await pages.askAll(c)<PageJson<KeyJson>>('GET', `/cwm/v1/keys?${query}`)
+    const list = <Keys page={page} cursor={cursor} now={pages.now()} />
+    const body = (
+      <>
+        <CreateForm />
+        <section class="card" aria-label="All keys">
+          {list}
+        </section>
+      </>
+    )
+    return await pages.show(c, { tab: 'keys', title: 'Keys', body, fragment: list, url: keysUrl(cursor) })
+  })
+  app.post('/keys', async (c) => {
+    const form = await c.req.parseBody()
+    const days = textOf(form.days)
+    const body: CreateKeyBody = {
+      tenant: textOf(form.tenant),
+      name: textOf(form.name),
+      ...(days === '' ? {} : { expires_in_s: Number(days) * DAY_S }),
+    }
+    const created = await pages.askAll(c)<CreatedKeyJson>('POST', '/cwm/v1/keys', body)
+    return await pages.html(c, <Created created={created} />, refreshLists)
+  })
+  app.get('/keys/:id/revoke', async (c) => {
+    const [tenant, name] = [c.req.query('tenant') ?? '', c.req.query('name') ?? '']
+    const body = <ConfirmRevoke id={c.req.param('id')} tenant={tenant} name={name} />
+    return await pages.showDetail(c, { tab: 'keys', title: 'Revoke', body })
+  })
+  app.post('/keys/:id/revoke', async (c) => {
+    const path = `/cwm/v1/keys/${encodeURIComponent(c.req.param('id'))}`
+    return await pages.html(c, <Revoked revoked={await pages.askAll(c)<KeyJson>('DELETE', path)} />, refreshLists)
+  })
+}
