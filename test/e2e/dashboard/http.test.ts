@@ -1,5 +1,6 @@
 // The dashboard's routes without a browser: access, pages of other origins, escaping, and how to turn it off.
 
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyHash } from '../../../src/base/auth.ts'
 import { ask, type Got } from '../../support/client.ts'
@@ -98,6 +99,21 @@ describe('without keys', () => {
       'content-type': 'text/javascript; charset=utf-8',
       'cache-control': 'public, max-age=31536000, immutable',
     })
+  })
+
+  it.each([
+    ['br', 'gzip, deflate, br', brotliDecompressSync],
+    ['gzip', 'gzip, deflate', gunzipSync],
+    ['gzip', 'br;q=0, gzip', gunzipSync],
+    [undefined, 'identity', (body: Buffer) => body],
+  ] as const)('sends assets as %s to clients that accept %s', async (encoding, accepted, open) => {
+    const [path] = /\/cwm\/ui\/assets\/[0-9a-f]{12}\/htmx\.js/.exec((await html('/cwm/ui')).text) ?? []
+    const plain = await html(String(path))
+    const got = await ask(stack.url, String(path), { headers: { 'accept-encoding': accepted } })
+
+    expect([got.headers['content-encoding'], got.headers.vary]).toEqual([encoding, 'accept-encoding'])
+    expect(open(got.body).equals(plain.body)).toBe(true)
+    if (encoding !== undefined) expect(got.body.length).toBeLessThan(plain.body.length / 2)
   })
 
   it('acts for the tenant of the logged-in key, whatever tenant the request names', async () => {
