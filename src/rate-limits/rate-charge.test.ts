@@ -67,6 +67,18 @@ describe('a reservation', () => {
     expect(used()).toMatchObject({ requests: 1, tokens: 150 })
   })
 
+  it('for more choices than there are tokens is one that a store can count, and is given back as a whole', async () => {
+    const charge = opened({ tenant: { requests: 10 } })
+
+    await charge.reserve({ ...need, answer: Number.POSITIVE_INFINITY })
+    const reserved = used()?.tokens
+    charge.dispatched()
+    charge.settle(usage({ promptTokens: 100, cachedTokens: 0, completionTokens: 20 }))
+
+    expect(reserved).toBe(1e12)
+    expect(used()).toMatchObject({ requests: 1, tokens: 120 })
+  })
+
   it('is settled by usage: cached tokens are free', async () => {
     const charge = opened()
     await charge.reserve(need)

@@ -36,6 +36,9 @@ export interface ChargeParts {
 /** Python's SDKs ignore a longer `Retry-After`. */
 const MAX_RETRY_AFTER_S = 60
 
+/** More than any limit or engine needs, and few enough for sums that Redis can count: a client may ask for `n: 1e308` choices. */
+const MAX_TOKENS = 1e12
+
 /** Errors of requests for which nothing was computed. */
 const notComputed: ReadonlySet<ErrorCode> = new Set([
   'UPSTREAM_REFUSED',
@@ -58,6 +61,8 @@ export class RateLimited extends CwmError {
 interface Reserved {
   readonly at: number
   readonly need: RateNeed
+  /** What was taken for it. */
+  readonly tokens: number
   readonly settle: Taken['settle']
 }
 
@@ -85,14 +90,14 @@ export class RateCharge {
    */
   async reserve(need: RateNeed): Promise<void> {
     const { accounts, take } = this.#parts
-    const tokens = Math.ceil(need.prompt + need.answer)
+    const tokens = Math.min(MAX_TOKENS, Math.ceil(need.prompt + need.answer))
     const taken = await take(tokens)
     const { at, uses, settle } = taken
     this.#quotas = quotasOf(
       accounts.flatMap(({ limit }, i) => (uses[i] === undefined ? [] : [{ limit, use: uses[i] }])),
     )
     if (at === undefined) throw this.#refusal(taken, tokens)
-    this.#reserved = { at, need, settle }
+    this.#reserved = { at, need, tokens, settle }
     // Its client left while the store was asked.
     if (this.#closed) this.release()
   }
@@ -105,21 +110,21 @@ export class RateCharge {
   /** The answer is complete. Without usage, what was reserved stays. */
   settle(usage: Usage | undefined): void {
     if (usage === undefined) return
-    this.#end(({ prompt, cached, answer }) => {
-      const { promptTokens, completionTokens, cachedTokens = cached } = usage
+    this.#end(({ need, tokens }) => {
+      const { promptTokens, completionTokens, cachedTokens = need.cached } = usage
       const computed = Math.max(0, promptTokens - cachedTokens) + completionTokens
-      return { requests: 0, tokens: computed - Math.ceil(prompt + answer) }
+      return { requests: 0, tokens: computed - tokens }
     })
   }
 
   /** It ended without usage: aborted, broken off, or unread. What was reserved stays, and answer tokens beyond it are added. */
   settleUnread(answerTokens: number): void {
-    this.#end(({ answer }) => ({ requests: 0, tokens: Math.max(0, answerTokens - Math.ceil(answer)) }))
+    this.#end(({ need }) => ({ requests: 0, tokens: Math.max(0, answerTokens - Math.ceil(need.answer)) }))
   }
 
   /** Nothing was computed, but the request counts. */
   computedNothing(): void {
-    this.#end(({ prompt, answer }) => ({ requests: 0, tokens: -Math.ceil(prompt + answer) }))
+    this.#end(({ tokens }) => ({ requests: 0, tokens: -tokens }))
   }
 
   /** It failed with this error. `answerTokens`: at least so many were seen. */
@@ -130,7 +135,7 @@ export class RateCharge {
 
   /** It was never dispatched, and does not count. */
   release(): void {
-    this.#end(({ prompt, answer }) => ({ requests: -1, tokens: -Math.ceil(prompt + answer) }))
+    this.#end(({ tokens }) => ({ requests: -1, tokens: -tokens }))
   }
 
   /** The request is over. What was dispatched may still be settled after that, by what was seen of its answer. */
@@ -139,11 +144,11 @@ export class RateCharge {
     if (!this.#dispatched) this.release()
   }
 
-  #end(changeOf: (need: RateNeed) => RateChange): void {
+  #end(changeOf: (reserved: Reserved) => RateChange): void {
     const reserved = this.#reserved
     if (reserved === undefined) return
     this.#reserved = undefined
-    const change = changeOf(reserved.need)
+    const change = changeOf(reserved)
     if (change.requests !== 0 || change.tokens !== 0) reserved.settle(reserved.at, change)
   }
 

@@ -130,5 +130,8 @@ describe('requests without a session', () => {
 
     expect(statelessNeed({ messages }).answer).toBe(2_048)
     expect(statelessNeed({ messages, max_tokens: 5 }).answer).toBe(10)
+    // It would let other requests through.
+    expect(statelessNeed({ messages, max_tokens: -1_000_000 }).answer).toBe(2_048)
+    expect(statelessNeed({ input: 'x', max_tokens: -1_000_000 }).answer).toBe(0)
   })
 })

@@ -3,6 +3,7 @@
 
 import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
+import { countOf } from '../dialects/fields.ts'
 import { estimatedTokens, MEDIA_TOKENS } from '../limits/estimated-tokens.ts'
 import { outputReserve } from '../limits/output-reserve.ts'
 import { typicalTokens } from '../limits/typical.ts'
@@ -38,7 +39,7 @@ export function turnNeed(turn: TurnToRate): RateNeed {
 /** What a request without a session is expected to compute: everything in its body, because nothing of it is cached. */
 export function statelessNeed(json: JsonObject): RateNeed {
   const { model: _, ...body } = json
-  const wanted = [json.max_completion_tokens, json.max_tokens].find((tokens) => typeof tokens === 'number')
+  const wanted = countOf(json.max_completion_tokens) ?? countOf(json.max_tokens)
   const conversations = Array.isArray(json.messages) && Array.isArray(json.messages[0]) ? json.messages.length : 1
   // Of those without a bound only a batch of chats is answered at length. The engine's count settles the others.
   const answers = wanted !== undefined || conversations > 1 ? conversations * choicesOf(json) : 0
