@@ -1,6 +1,6 @@
 // Converts records to REST types. Undefined fields are left out of the JSON.
 
-import type { DeletionRecord, StandingSessions } from '../base/deletion-records.ts'
+import type { DeletionRecord, DependentSessions } from '../base/deletion-records.ts'
 import type {
   FreezeReceipt,
   PrefixBreak,
@@ -163,7 +163,7 @@ export function deletionToWire(record: DeletionRecord): DeletionJson {
     residual_chunks: receipt?.residualChunks ?? null,
     kept_chunks: receipt?.keptChunks ?? 0,
     kept_for: [...(receipt?.keptFor ?? [])],
-    held_by: receipt?.heldBy === undefined ? null : standingToWire(receipt.heldBy),
+    held_by: receipt?.heldBy === undefined ? null : dependentsToWire(receipt.heldBy),
     unpinned: receipt?.unpinned ?? null,
     lineage_retired: receipt?.lineageRetired ?? false,
     engine: 'until_evicted',
@@ -172,7 +172,7 @@ export function deletionToWire(record: DeletionRecord): DeletionJson {
   }
 }
 
-export function standingToWire({ count, sessions }: StandingSessions) {
+export function dependentsToWire({ count, sessions }: DependentSessions) {
   return { count, sessions: [...sessions] }
 }
 

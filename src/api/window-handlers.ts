@@ -22,7 +22,7 @@ import type { ContentAccess } from './content-access.ts'
 import type { AnswerHolds } from './hold-answers.ts'
 import { freezableTurn } from './last-turn.ts'
 import * as routes from './routes.ts'
-import { countedPageToWire, deletionToWire, standingToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
+import { countedPageToWire, deletionToWire, dependentsToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
 
 /** How much longer a window's file is than what is stored of it: ids are base64 there. */
 const EXPORT_RATIO = 1.5
@@ -58,8 +58,8 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const { wait_ms } = c.req.valid('query')
     const { tenant } = callerOf(c)
     const view = wait_ms === 0 ? await windows.show(tenant, name) : await windows.showSettled(tenant, name, wait_ms)
-    const standing = view.state === 'pending' ? undefined : await windows.sessionsOn(view)
-    return c.json({ ...windowToWire(view), ...(standing && { base_of: standingToWire(standing) }) }, 200)
+    const dependents = view.state === 'pending' ? undefined : await windows.sessionsOn(view)
+    return c.json({ ...windowToWire(view), ...(dependents && { base_of: dependentsToWire(dependents) }) }, 200)
   })
 
   app.openapi(routes.freezeWindow, async (c) => {

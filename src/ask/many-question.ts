@@ -26,7 +26,7 @@ export interface ManyQuestion extends Question, Pick<Caller, 'tenant' | 'sharer'
   readonly windows: WindowChoice
   /** Only the windows whose passages fit the question best, at most this many. Undefined: all. */
   readonly select: { readonly text: number } | undefined
-  /** Windows asked at once. Undefined: as many as fit into the engine's cache beside chats. At most as many as the tenant may have in flight. */
+  /** Windows asked at once. Undefined: as many as fit into the engine's cache, with a part of it left for chats. At most as many as the tenant may have in flight. */
   readonly parallel: number | undefined
   /** Of each window's answer, and of the reduction. Undefined: see `WindowQuestion`. */
   readonly maxTokens: number | undefined

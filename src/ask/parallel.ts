@@ -18,8 +18,8 @@ const MAX_MEMBERS = 64
 const BYTES_PER_TOKEN = 4
 
 /**
- * As many windows as the engines' caches hold beside chats, or as asked for; at least 1, never more than the tenant may have in flight. By
- * default one less than that, so that its chats need not wait. Never throws.
+ * As many windows as the engines' caches hold with `FOR_CHATS` left for chats, or as asked for; at least 1, never more than the tenant may
+ * have in flight. By default one less than that, so that its chats need not wait. Never throws.
  */
 export async function parallelOf(
   fleet: Pick<EngineFleet, 'members'>,

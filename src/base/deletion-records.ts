@@ -6,7 +6,7 @@ import type { KvHandle, KvSpace, PinState, Sharing, StepMs } from './records.ts'
 export type KeptFor = 'session' | 'window' | 'isolation'
 
 /** Sessions whose base window is a certain window. */
-export interface StandingSessions {
+export interface DependentSessions {
   readonly count: number
   /** The first 20 ids, sorted. */
   readonly sessions: readonly string[]
@@ -21,8 +21,8 @@ export interface DeletionReceipt {
   /** Its chunks that stay because others hold them. */
   readonly keptChunks: number
   readonly keptFor: readonly KeptFor[]
-  /** Of a window: the sessions that stand on it. Its text stays until the last of them leaves. Absent: none. */
-  readonly heldBy?: StandingSessions
+  /** Of a window: the sessions based on it. Its text stays until the last of them leaves. Absent: none. */
+  readonly heldBy?: DependentSessions
   /** Whether its pin was released; null if it had none. */
   readonly unpinned: boolean | null
   /** Nothing holds the lineage any longer: its salt is never dispatched again. */
@@ -54,7 +54,7 @@ export interface DeletionRecord {
   /** The lineage whose chunks are deleted. */
   readonly spaces: readonly KvSpace[]
   readonly spacesLost?: boolean
-  /** Id of a window that sessions still stand on. Its content is held, and the order stays open, until the last of them leaves. */
+  /** Id of a window that sessions are still based on. Its content is held, and the order stays open, until the last of them leaves. */
   readonly heldWindow?: string
   /** When cwm found that the last of them had left, milliseconds since the epoch. The order is retried for a week from then. */
   readonly releasedAt?: number

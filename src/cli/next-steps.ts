@@ -41,7 +41,7 @@ async function describeState(screen: Screen, rest: Rest, signal: AbortSignal): P
         ? thrown.message
         : undefined
     if (reason === undefined) throw thrown
-    return whenAway(screen, reason)
+    return stepsWhenDown(screen, reason)
   }
   const head = describeHealth(screen, rest.url, health)
   try {
@@ -51,17 +51,17 @@ async function describeState(screen: Screen, rest: Rest, signal: AbortSignal): P
       rest.json<PageJson<SessionJson>>('/cwm/v1/sessions', { query, signal }),
     ])
     const found = { rest, window: windows.data[0], session: sessions.data[0] }
-    return [...head, '', ...whenUp(screen, found), '', ...more]
+    return [...head, '', ...stepsWhenUp(screen, found), '', ...more]
   } catch (thrown) {
     if (signal.aborted) return [...head, '', `the lists did not answer within ${TIMEOUT_MS / 1_000} s`]
     if (!(thrown instanceof RefusedError)) throw thrown
-    return [...head, '', ...whenRefused(screen, rest, thrown), '', ...more]
+    return [...head, '', ...stepsWhenRefused(screen, rest, thrown), '', ...more]
   }
 }
 
 const more = ['All commands: cwm --help']
 
-function whenAway(screen: Screen, reason: string): string[] {
+function stepsWhenDown(screen: Screen, reason: string): string[] {
   return [
     screen.style('bold', `cwm ${version}`),
     `cwm: ${reason}`,
@@ -101,7 +101,7 @@ interface Found {
   readonly session: SessionJson | undefined
 }
 
-function whenUp(screen: Screen, { rest, window, session }: Found): string[] {
+function stepsWhenUp(screen: Screen, { rest, window, session }: Found): string[] {
   const id = session?.id ?? 'ID'
   const freeze: Step = [`cwm windows freeze NAME --session ${id}`, 'save this session under a name']
   const watch: Step = ['cwm top', 'watch sessions and engines']
@@ -147,7 +147,7 @@ function describeSession(session: SessionJson | undefined): string {
   return `The latest session: ${id}${full}`
 }
 
-function whenRefused(screen: Screen, rest: Rest, { status, message }: RefusedError): string[] {
+function stepsWhenRefused(screen: Screen, rest: Rest, { status, message }: RefusedError): string[] {
   if (status === 401) {
     const reason = rest.hasKey ? 'cwm rejects the key in CWM_API_KEY.' : 'cwm needs an API key.'
     return steps(screen, `${reason} Set the one that your app uses:`, [

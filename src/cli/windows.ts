@@ -13,7 +13,7 @@ import { confirm } from './client/confirm.ts'
 import { waitForDeletion } from './client/deletion.ts'
 import { collect, type ListOptions, listAll, positive, showPage, withPaging } from './client/lists.ts'
 import { windowPath } from './client/paths.ts'
-import { formatDeletion, formatNewWindow, formatPrefetch, formatStanding, formatThaw } from './client/receipts.ts'
+import { formatDeletion, formatDependents, formatNewWindow, formatPrefetch, formatThaw } from './client/receipts.ts'
 import { UsageError } from './client/rest.ts'
 import { saveExport } from './save-export.ts'
 import { formatWindow, windowColumns } from './windows-text.ts'
@@ -114,7 +114,7 @@ export function addWindows(program: Command): void {
 
   withConnection(windows.command('delete <name>'))
     .description('Delete a window and the KV that only it holds; prints a receipt')
-    .option('--end-sessions', 'end the sessions that stand on it; otherwise they go on and keep its text')
+    .option('--end-sessions', 'also end the sessions based on it (default: they continue, and keep its text)')
     .option('--yes', 'do not ask for confirmation')
     .option('--wait', 'wait until everything is deleted, except for what sessions keep')
     .action((name: string, options: CommonOptions & DeleteFlags) =>
@@ -187,7 +187,7 @@ async function remove(context: CommandContext, name: string, options: DeleteFlag
   const isAsked = options.yes !== true && screen.isInteractive
   const window = isAsked ? await rest.json<WindowJson>(windowPath(name), { signal }) : undefined
   const endsSessions = options.endSessions === true
-  const question = `Delete window ${name} and the KV that only it holds?${formatStanding(window?.base_of, endsSessions)}`
+  const question = `Delete window ${name} and the KV that only it holds?${formatDependents(window?.base_of, endsSessions)}`
   if (!(await confirm(context, options, question))) return
   const query = endsSessions ? { sessions: 'end' } : {}
   const first = await progress(`deleting ${name}`, () =>

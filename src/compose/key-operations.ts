@@ -129,7 +129,7 @@ export class KeyOperations {
     if (!tenants.areListed) {
       throw new CwmError(
         'NOT_SUPPORTED',
-        'without tenants in the settings every key is accepted, as a tenant of its own; list tenants there to create keys for them',
+        'the settings list no tenants, so every key is accepted as its own tenant; list tenants in the settings to create keys for them',
         { param: 'tenant' },
       )
     }
@@ -178,7 +178,7 @@ function tenantNotFound(tenant: string): CwmError {
 function keyNotFound(id: string): CwmError {
   return new CwmError(
     'KEY_NOT_FOUND',
-    `there is no key with the id ${JSON.stringify(id)} created by REST; GET /cwm/v1/keys lists them (remove a key of the settings file there)`,
+    `no key that was created by REST has the id ${JSON.stringify(id)}; GET /cwm/v1/keys lists their ids (to remove a key of the settings file, edit the file)`,
     { param: 'id' },
   )
 }
@@ -186,7 +186,7 @@ function keyNotFound(id: string): CwmError {
 function nameTaken({ tenant, name }: KeyRecord): CwmError {
   return new CwmError(
     'KEY_NAME_TAKEN',
-    `tenant ${tenant} has a key named ${name}; choose another name, or revoke that one`,
+    `tenant ${tenant} has a key named ${name}; choose another name, or revoke that key`,
     {
       param: 'name',
     },

@@ -88,7 +88,9 @@ export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
         ]}
       />
       {held_by === null ? null : (
-        <Note kind="quiet">The sessions on this window go on. Its text is deleted when the last one ends.</Note>
+        <Note kind="quiet">
+          The sessions based on this window continue. Its text is deleted when the last one ends.
+        </Note>
       )}
       {state === 'open' && held_by === null ? (
         <Note kind="bad">Not everything is deleted yet. cwm retries in the background.</Note>
@@ -156,7 +158,7 @@ export function ConfirmReplace({ window, session }: { readonly window: string; r
     >
       {id} has {pluralize(turns, 'turn')}
       {usage === undefined ? '' : ` (${pluralize(usage.total_tokens, 'token')})`}
-      {base_window === undefined ? '' : ` behind window ${base_window}`}. Its next turn would start from {window}{' '}
+      {base_window === undefined ? '' : ` based on window ${base_window}`}. Its next turn would start from {window}{' '}
       instead. To keep it, thaw into a new session.
     </Confirmation>
   )

@@ -18,8 +18,8 @@ export function RestPage({ assets, model }: { readonly assets: string; readonly 
           REST <span class="quiet tenant">cwm {model.version}</span>
         </h1>
         <p>
-          Keys as on the forwarded paths, <code>authorization: Bearer KEY</code>; a key sees what is its own and nothing
-          else. The same as a document: <a href="/cwm/openapi.json">openapi.json</a>.
+          Send your API key as on the forwarded paths: <code>authorization: Bearer KEY</code>. A key has access to its
+          own tenant only. The same API as a file: <a href="/cwm/openapi.json">openapi.json</a>.
         </p>
         <nav aria-label="Operations">
           <ul class="plain">

@@ -148,7 +148,7 @@ export function checkPage(request: Pick<IncomingMessage, 'headers' | 'rawHeaders
   if (names === undefined || !isForeignPage(request.headers) || readApiKey(request) !== undefined) return
   throw new CwmError(
     'FORBIDDEN_HOST',
-    'a page of another origin may name sessions and windows only with an API key; any text will do where no keys are set',
+    'a page of another origin needs an API key to name a session or window; send one (if cwm has no list of keys, any text is accepted)',
     { param: 'origin' },
   )
 }

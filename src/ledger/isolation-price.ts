@@ -1,5 +1,5 @@
-// The price of isolation: tokens that were computed again, because a session shares no KV with another of its tenant that began alike. It is
-// an estimate, because the engine reports one count for the whole prompt.
+// The price of isolation: tokens that were computed again, because a session shares no KV with another of its tenant that has the same
+// prefix. It is an estimate, because the engine reports one count for the whole prompt.
 
 import type { Now } from '../base/clock.ts'
 import { FairMap } from '../base/fair-map.ts'
@@ -8,9 +8,9 @@ import type { UsageOwner } from '../base/usage-sink.ts'
 import type { Ledger } from './ledger.ts'
 
 export interface FirstTurn {
-  /** Equal if two sessions begin alike. */
+  /** Equal if two sessions start with the same prefix. */
   readonly digest: string
-  /** The beginning's part of the request's bytes, 0 to 1. */
+  /** The prefix's share of the request's bytes, 0 to 1. */
   readonly share: number
   readonly usage: Usage
 }
@@ -20,7 +20,7 @@ export interface IsolationPriceParts {
   readonly now: Now
 }
 
-/** Beginnings in memory, of all tenants. About 200 bytes each. */
+/** Prefixes in memory, of all tenants. About 200 bytes each. */
 const MAX_OPENINGS = 20_000
 const IDLE_MS = 3_600_000
 
@@ -34,7 +34,7 @@ export class IsolationPrice {
   }
 
   /**
-   * Counts the first turn of a session with a lineage of its own. Not counted: the first session with this beginning, cached tokens, and
+   * Counts the first turn of a session with a lineage of its own. Not counted: the first session with this prefix, cached tokens, and
    * prompts whose cached part is unknown.
    */
   record(owner: UsageOwner, { digest, share, usage }: FirstTurn): void {

@@ -73,7 +73,7 @@ export class Ledger implements UsageSink {
     add(counts, 'restoredTokens', cachedTokens)
   }
 
-  /** A first turn began like another session of its tenant: `tokens` of that beginning were computed again, as an estimate. */
+  /** A first turn had the same prefix as another session of its tenant: `tokens` of it were computed again, as an estimate. */
   repeated(owner: UsageOwner, tokens: number): void {
     const counts = this.#countsOf(owner)
     add(counts, 'repeats', 1)

@@ -116,7 +116,7 @@ export const windowTools: readonly Tool[] = [
   tool({
     name: 'window_delete',
     description:
-      'Permanently delete a window and its KV; returns what is left. Sessions on it (`base_of` in window_status) go on and keep its text',
+      'Permanently delete a window and its KV; returns what is left. Sessions based on it (`base_of` in window_status) continue and keep its text',
     input: z.strictObject({
       window_name: z.string(),
       end_sessions: z.boolean().optional().describe('End the sessions on it too'),

@@ -157,7 +157,7 @@ export class PassageIndex {
     try {
       if (Number.isFinite(store.maxStalenessMs)) await this.#deletes.follow()
       const content = await store.getWindowContent(window.tenant, window.name, window.id)
-      // After the content: a deleted window's text may still be held for the sessions that stand on it.
+      // After the content: a deleted window's text may still be held for the sessions based on it.
       const live = await store.getWindow(window.tenant, window.name)
       if (content === undefined || live?.id !== window.id || isDeleted(entry)) return 'deleted'
       if (!(await this.#windows.add(entry, window, content.prompt.messages))) return 'too large'

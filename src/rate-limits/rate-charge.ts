@@ -157,8 +157,8 @@ export class RateCharge {
     const headers = this.headers
     for (const { name, limit } of accounts) {
       if (limit.tokens === undefined || tokens <= limit.tokens) continue
-      metrics.rateLimited.inc({ limit: 'size', of: ofWhom(name) })
-      const message = `this request needs about ${tokens} tokens, and ${whose(name)} tokens_per_minute is ${limit.tokens}: send less, lower max_tokens, or ask the operator for a higher limit`
+      metrics.rateLimited.inc({ limit: 'size', of: scopeOf(name) })
+      const message = `this request needs about ${tokens} tokens, and ${possessiveOf(name)} tokens_per_minute is ${limit.tokens}: send less, lower max_tokens, or ask the operator for a higher limit`
       return new CwmError('RATE_LIMIT_TOO_SMALL', message, { headers })
     }
     const retryAfterS = Math.min(MAX_RETRY_AFTER_S, Math.ceil(Math.max(waitMs.requests, waitMs.tokens) / 1000))
@@ -167,17 +167,17 @@ export class RateCharge {
     const full = accounts.findIndex(({ limit }, i) => (uses[i]?.[kind] ?? 0) + more > (limit[kind] ?? Infinity))
     const account = accounts[full]
     const name = account?.name ?? ''
-    metrics.rateLimited.inc({ limit: kind, of: ofWhom(name) })
+    metrics.rateLimited.inc({ limit: kind, of: scopeOf(name) })
     const wanted = kind === 'tokens' ? `, and this request needs about ${tokens}` : ''
-    const message = `rate limit reached: ${whose(name)} ${kind}_per_minute is ${account?.limit[kind]}, ${uses[full]?.[kind]} are used${wanted}. Try again in ${retryAfterS} s`
+    const message = `rate limit reached: ${possessiveOf(name)} ${kind}_per_minute is ${account?.limit[kind]}, ${uses[full]?.[kind]} are used${wanted}. Try again in ${retryAfterS} s`
     return new RateLimited(message, { retryAfterS, headers })
   }
 }
 
-function ofWhom(account: string): 'tenant' | 'key' {
+function scopeOf(account: string): 'tenant' | 'key' {
   return account === '' ? 'tenant' : 'key'
 }
 
-function whose(account: string): string {
+function possessiveOf(account: string): string {
   return account === '' ? 'your' : "this key's"
 }

@@ -25,20 +25,20 @@ export type RatedCaller = Pick<Caller, 'sharer' | 'actor' | 'policy'>
 const WHOLE_TENANT = ''
 /** How long a turn waits for the store. */
 const TAKE_MS = 400
-/** How long the store is left alone after it did not answer. */
-const REST_MS = 1_000
+/** How long cwm does not ask the store after it did not answer. */
+const BACKOFF_MS = 1_000
 
 export class RateLimiter {
   readonly #parts: RateLimiterParts
   /** Of this process, while the store does not answer. */
-  readonly #own: RateWindows
-  #isAway = false
+  readonly #local: RateWindows
+  #isStoreDown = false
   /** Until when the store is not asked again. */
-  #restsUntil = Number.NEGATIVE_INFINITY
+  #retryAt = Number.NEGATIVE_INFINITY
 
   constructor(parts: RateLimiterParts) {
     this.#parts = parts
-    this.#own = new RateWindows(parts.now)
+    this.#local = new RateWindows(parts.now)
   }
 
   /** Undefined for a caller without limits, which costs nothing. The charge has to be closed. */
@@ -56,7 +56,7 @@ export class RateLimiter {
     const names = accounts.map(({ name }) => name)
     const uses = await this.#parts.store
       .readRates(caller.sharer, names)
-      .catch(() => this.#own.read(caller.sharer, names))
+      .catch(() => this.#local.read(caller.sharer, names))
     const used = accounts.flatMap(({ name, limit }, i) => {
       const use = uses[i]
       return use === undefined ? [] : [{ name, limit, use }]
@@ -69,7 +69,7 @@ export class RateLimiter {
 
   async #take(owner: string, accounts: readonly RateAccount[], tokens: number): Promise<Taken> {
     const names = accounts.map(({ name }) => name)
-    return (await this.#takeShared(owner, accounts, names, tokens)) ?? this.#takeOwn(owner, accounts, names, tokens)
+    return (await this.#takeShared(owner, accounts, names, tokens)) ?? this.#takeLocally(owner, accounts, names, tokens)
   }
 
   /** Undefined if the store does not answer, or did not a moment ago. */
@@ -80,17 +80,17 @@ export class RateLimiter {
     tokens: number,
   ): Promise<Taken | undefined> {
     const { store, now } = this.#parts
-    if (now() < this.#restsUntil) return undefined
+    if (now() < this.#retryAt) return undefined
     // What cannot be given back counts for the rest of its minute.
     const settle = (at: number, change: RateChange) =>
-      void store.settleRate(owner, names, at, change).catch((thrown: unknown) => this.#reportAway(thrown))
+      void store.settleRate(owner, names, at, change).catch((thrown: unknown) => this.#reportOutage(thrown))
     const taking = store.takeRate(owner, accounts, tokens)
     try {
       const answer = await inTime(taking)
-      this.#reportBack()
+      this.#reportRecovery()
       return { ...answer, settle }
     } catch (thrown) {
-      this.#reportAway(thrown)
+      this.#reportOutage(thrown)
       // It may have been counted all the same.
       taking.then(
         ({ at }) => at !== undefined && settle(at, { requests: -1, tokens: -tokens }),
@@ -100,24 +100,24 @@ export class RateLimiter {
     }
   }
 
-  #takeOwn(owner: string, accounts: readonly RateAccount[], names: readonly string[], tokens: number): Taken {
+  #takeLocally(owner: string, accounts: readonly RateAccount[], names: readonly string[], tokens: number): Taken {
     this.#parts.metrics.rateFallbacks.inc()
-    const settle = (at: number, change: RateChange) => this.#own.settle(owner, names, at, change)
-    return { ...this.#own.take(owner, accounts, tokens), settle }
+    const settle = (at: number, change: RateChange) => this.#local.settle(owner, names, at, change)
+    return { ...this.#local.take(owner, accounts, tokens), settle }
   }
 
   /** Logs once per outage. */
-  #reportAway(thrown: unknown): void {
-    this.#restsUntil = this.#parts.now() + REST_MS
-    if (this.#isAway) return
-    this.#isAway = true
+  #reportOutage(thrown: unknown): void {
+    this.#retryAt = this.#parts.now() + BACKOFF_MS
+    if (this.#isStoreDown) return
+    this.#isStoreDown = true
     const why = toCwmError(thrown).code.toLowerCase()
     this.#parts.log.warn({ why }, 'rate limits are counted by this proxy alone until the store answers')
   }
 
-  #reportBack(): void {
-    if (!this.#isAway) return
-    this.#isAway = false
+  #reportRecovery(): void {
+    if (!this.#isStoreDown) return
+    this.#isStoreDown = false
     this.#parts.log.info({}, 'rate limits are counted for all proxies together again')
   }
 }

@@ -8,7 +8,7 @@ import { checkLimit, type Place, type Position, placeIn, queryList, toPageAt } f
 import type { Store } from '../store/store.ts'
 import type { Page, PageRequest } from '../store/store-values.ts'
 
-/** `recognized`: found by its history, not named. `thawed`: it stands on a window. `cold`: its last turn was unexpectedly cold. */
+/** `recognized`: found by its history, not named. `thawed`: it is based on a window. `cold`: its last turn was unexpectedly cold. */
 export type SessionState = 'named' | 'recognized' | 'thawed' | 'rolled_over' | 'truncated' | 'cold'
 
 /** Which sessions. All conditions must hold; an absent one matches everything. */

@@ -278,7 +278,7 @@ export class SessionTracker {
   }
 
   /**
-   * Stores that a session stands on a window from now on, even before its first answer: a delete of the window must see it. `no_base`: the
+   * Stores that a session is based on a window from now on, even before its first answer: a delete of the window must see it. `no_base`: the
    * window was deleted meanwhile. Any other outcome but `saved`: the session was ended, or another window was thawed into it, meanwhile.
    * Nothing is changed then.
    */

@@ -116,7 +116,7 @@ export type WindowChange = Partial<Omit<WindowRecord, FixedOfWindow | 'pinUntil'
   readonly note?: string | undefined
 }
 
-/** A deleted window whose content stays because sessions stand on it. */
+/** A deleted window whose content stays because sessions are based on it. */
 export interface HeldWindow {
   readonly window: WindowRecord
   /** The id of its delete. */

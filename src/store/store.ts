@@ -1,6 +1,6 @@
 // The interface of the durable store. One contract suite (test/contracts/store) tests every implementation against it.
 
-import type { DeletionRecord, StandingSessions } from '../base/deletion-records.ts'
+import type { DeletionRecord, DependentSessions } from '../base/deletion-records.ts'
 import type { CwmEvent } from '../base/events.ts'
 import type {
   AuditEntry,
@@ -72,13 +72,13 @@ export interface Store extends EngineMethods, KeyMethods, LedgerMethods, Library
    * Stores a session and the traces of its turn, in one transaction. `isNew`: it was never stored, and is inserted if its lineage is not
    * retired. Otherwise it replaces the stored one if that still exists with the same `head`. The stored one's spaces always stay, because
    * turns of two processes may each have added some. A new session's base window must exist or be held; a stored session's does, because a
-   * window is held while a session stands on it. A boundary whose digest another session has becomes ambiguous, and stays so until it
+   * window is held while a session is based on it. A boundary whose digest another session has becomes ambiguous, and stays so until it
    * expires.
    */
   saveTurn(session: SessionRecord, trace: TurnTrace, isNew: boolean): Promise<SaveOutcome>
   /**
    * Binds a stored session to a window and its lineage: replaces it if it still exists with the previous head (`session.head - 1`), the
-   * window exists or is held, and the new lineage is not retired. Releases the window that it stood on before. `isNew` as in `saveTurn`.
+   * window exists or is held, and the new lineage is not retired. Releases the window that it was based on before. `isNew` as in `saveTurn`.
    */
   bindSession(session: SessionRecord, isNew: boolean): Promise<SaveOutcome>
   /** Boundaries by digest that are stored and not expired at `now` (milliseconds since the epoch). */
@@ -95,7 +95,7 @@ export interface Store extends EngineMethods, KeyMethods, LedgerMethods, Library
   /**
    * Removes a session, with its boundaries, response ids and retained turn, and writes the order to delete its KV, in one transaction.
    * Returns false if it is gone, has another lineage now, or has had a turn since `session.lastTurnAt`. `sequences`: token ids whose chunks
-   * to delete, as far as they are known. Releases the deleted window that only this session stood on.
+   * to delete, as far as they are known. Releases the deleted window that only this session was based on.
    */
   removeSession(session: SessionRecord, order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<boolean>
   /**
@@ -142,7 +142,7 @@ export interface Store extends EngineMethods, KeyMethods, LedgerMethods, Library
   /** Of all tenants, for the reconciler: windows in one of `states`, or that may have a pin (`pinning`, `pinned`). In order of creation. */
   listForRepair(states: readonly WindowState[], page: PageRequest): Promise<Page<WindowRecord>>
   /**
-   * Removes a window and writes the order to delete its chunks, in one transaction. Its content goes too, unless sessions stand on it: then
+   * Removes a window and writes the order to delete its chunks, in one transaction. Its content goes too, unless sessions are based on it: then
    * it is held under the window's id, and the order has `heldWindow`. Returns the order as it is stored; undefined if the window is gone or
    * was replaced.
    */
@@ -152,15 +152,15 @@ export interface Store extends EngineMethods, KeyMethods, LedgerMethods, Library
     sequences: readonly Uint32Array[],
   ): Promise<DeletionRecord | undefined>
 
-  // Held windows: deleted, but sessions stand on them. The transaction in which the last of these sessions is removed or bound to another
+  // Held windows: deleted, but sessions are based on them. The transaction in which the last of these sessions is removed or bound to another
   // window drops the content and makes the order due (`heldWindow` is removed, `nextTryAt` is `at`).
 
   /** By the window's id. */
   getHeldWindow(tenant: string, id: string): Promise<HeldWindow | undefined>
-  /** The sessions that stand on a window, which exists or is held. May miss sessions that an older version of cwm, which shares the store, bound. */
-  sessionsOn(window: WindowRecord): Promise<StandingSessions>
+  /** The sessions based on a window, which exists or is held. May miss sessions that an older version of cwm, which shares the store, bound. */
+  sessionsOn(window: WindowRecord): Promise<DependentSessions>
   /** The same, after a comparison with the sessions of the window's lineage. It may read all of these. */
-  recountSessionsOn(window: WindowRecord): Promise<StandingSessions>
+  recountSessionsOn(window: WindowRecord): Promise<DependentSessions>
   /** Releases a held window on which no session stands. That only happens if an older version of cwm, which shares the store, removed it. */
   releaseWindow(tenant: string, id: string): Promise<void>
 

@@ -234,7 +234,7 @@ export class Callers {
       if (!this.#unsure.has(request)) throw unauthorized('unknown API key; ask the operator of this cwm for a key')
       throw new CwmError(
         'STORE_UNAVAILABLE',
-        'the store does not answer, so cwm cannot tell whether this API key is valid',
+        'cwm cannot check this API key, because the store does not answer; try again later',
       )
     }
     this.#use(known)

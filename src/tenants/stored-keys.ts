@@ -91,7 +91,10 @@ export class StoredKeys {
   requireTrust(): void {
     const { store, now } = this.#parts
     if (store.maxStalenessMs === Number.POSITIVE_INFINITY || now() - this.#confirmedAt < TRUST_MS) return
-    throw new CwmError('STORE_UNAVAILABLE', 'the store has not answered for too long to tell whether this key is valid')
+    throw new CwmError(
+      'STORE_UNAVAILABLE',
+      `cwm cannot check this API key, because the store has not answered for ${TRUST_MS / 60_000} minutes; try again later`,
+    )
   }
 
   of(tenant: string): readonly KeyRecord[] {

@@ -56,7 +56,7 @@ async function namedSession(
   hashed: () => Chain | undefined,
 ): Promise<FoundSession> {
   const session = await sessions.named(owner, name)
-  // The name decides. Only behind a window it matters whether the history is known, so other named turns do not ask the store.
+  // The name decides. Whether the history is known matters only if the session is based on a window, so other named turns do not ask the store.
   const behind = window !== undefined || session.record.baseWindow !== undefined
   const chain = behind ? hashed() : undefined
   const match = chain === undefined ? undefined : await sessions.byPrefix(owner.tenant, chain)
@@ -90,7 +90,7 @@ async function sessionOfHistory(
   if (ambiguous && match.behindWindow && window === undefined) {
     throw new CwmError(
       'SESSION_AMBIGUOUS',
-      'two sessions hold exactly this history, one of them behind a window; say which is meant with x-cwm-session or x-cwm-window',
+      'this history belongs to two sessions, and one of them is based on a window; choose one with x-cwm-session or x-cwm-window',
       { param: 'x-cwm-session' },
     )
   }
@@ -101,7 +101,7 @@ async function sessionOfHistory(
   return { session, found: 'new', byHistory: true, known: ambiguous, unsure: match?.kind === 'unknown' }
 }
 
-/** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window, because nothing can precede a history that the engine holds. */
+/** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` if the session is based on a window, because nothing can precede a history that the engine holds. */
 export async function sessionOfResponse(
   { responses }: FindParts,
   tenant: string,
@@ -118,7 +118,7 @@ export async function sessionOfResponse(
   if (baseWindow !== undefined) {
     throw new CwmError(
       'NOT_SUPPORTED',
-      `session ${id} stands behind window ${baseWindow}, and nothing can be put before a stored response; send the earlier items in \`input\``,
+      `session ${id} is based on window ${baseWindow}, and cwm cannot put a window before a stored response; send the earlier items in \`input\` instead`,
       { param: 'previous_response_id' },
     )
   }

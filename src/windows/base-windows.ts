@@ -12,7 +12,7 @@ import { checksumOf } from './checksum.ts'
 /** A frozen window, ready to be prepended to a request. */
 export interface BaseWindow {
   readonly record: WindowRecord
-  /** It was deleted: only the sessions that stand on it still have it. */
+  /** It was deleted: only the sessions based on it still have it. */
   readonly isDeleted: boolean
   readonly prompt: Prompt
   readonly tokenIds: Uint32Array

@@ -27,7 +27,7 @@ export type EndedWhy = 'asked' | 'idle' | 'erased'
 /** `budget`: an automatic window beyond the limit. */
 export type DeletedWhy = 'asked' | 'budget' | 'erased'
 
-/** What happens to the sessions that stand on a deleted window: they keep its text until they end, or end with it. */
+/** What happens to the sessions based on a deleted window: they keep its text until they end, or end with it. */
 export type FateOfSessions = 'keep' | 'end'
 
 interface DeletedWindow {
@@ -53,7 +53,7 @@ export class Deletions {
   }
 
   /**
-   * Deletes a window and returns what was proven. Sessions that stand on it go on, unless `sessions` is `end`. Throws `WINDOW_NOT_FOUND`,
+   * Deletes a window and returns what was proven. Sessions based on it go on, unless `sessions` is `end`. Throws `WINDOW_NOT_FOUND`,
    * `WINDOW_NOT_READY` while it is being frozen, and what the store throws.
    */
   async deleteWindow(
@@ -207,7 +207,7 @@ export class Deletions {
   async show(tenant: string, id: string): Promise<DeletionRecord> {
     const record = await this.#parts.store.getDeletion(tenant, id)
     if (record !== undefined) return record
-    throw new CwmError('DELETION_NOT_FOUND', 'there is no deletion with that id under this key', { param: 'id' })
+    throw new CwmError('DELETION_NOT_FOUND', 'there is no delete with this id under this key', { param: 'id' })
   }
 
   list(tenant: string, page: PageRequest): Promise<Page<DeletionRecord>> {

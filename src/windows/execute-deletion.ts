@@ -1,7 +1,7 @@
 // Executes one deletion order: releases the pin, retires the lineage if nothing holds it any longer, deletes the chunks that nothing else
 // holds, and counts what is left.
 
-import type { DeletionReceipt, DeletionRecord, KeptFor, StandingSessions } from '../base/deletion-records.ts'
+import type { DeletionReceipt, DeletionRecord, DependentSessions, KeptFor } from '../base/deletion-records.ts'
 import { toCwmError } from '../base/errors.ts'
 import type { KvHandle, KvSpace, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
@@ -30,7 +30,7 @@ export async function executeDeletion(
   parts: DeletionParts,
   order: DeletionRecord,
   sequences: readonly Uint32Array[],
-  heldBy?: StandingSessions,
+  heldBy?: DependentSessions,
 ): Promise<ExecutedDeletion> {
   if (heldBy !== undefined && order.pin === 'none' && order.receipt?.residualChunks === 0) {
     return { receipt: { ...order.receipt, heldBy }, unpinned: true, waits: true }

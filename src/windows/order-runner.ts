@@ -1,6 +1,6 @@
 // Executes deletion orders: at once, when the last session leaves a held window, and in the background until nothing is left.
 
-import type { DeletionRecord, StandingSessions } from '../base/deletion-records.ts'
+import type { DeletionRecord, DependentSessions } from '../base/deletion-records.ts'
 import { type CwmError, toCwmError } from '../base/errors.ts'
 import type { Store } from '../store/store.ts'
 import { RECHECK_DELAY_MS } from './deletion-orders.ts'
@@ -198,12 +198,12 @@ function isClean({ receipt, unpinned }: Pick<ExecutedDeletion, 'receipt' | 'unpi
 }
 
 /** The sessions that keep the text of a deleted window; undefined if there are none. */
-async function findHolders(store: Store, order: DeletionRecord): Promise<StandingSessions | undefined> {
+async function findHolders(store: Store, order: DeletionRecord): Promise<DependentSessions | undefined> {
   const { tenant, heldWindow } = order
   const held = heldWindow === undefined ? undefined : await store.getHeldWindow(tenant, heldWindow)
   if (held === undefined) return undefined
-  const standing = await store.recountSessionsOn(held.window)
-  if (standing.count > 0) return standing
+  const dependents = await store.recountSessionsOn(held.window)
+  if (dependents.count > 0) return dependents
   await store.releaseWindow(tenant, held.window.id)
   return undefined
 }

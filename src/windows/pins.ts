@@ -27,7 +27,7 @@ export async function pinWindow(
 ): Promise<void> {
   const { tenant, name, id } = record
   if (!(await store.changeWindow(tenant, name, id, { pin: 'pinning', keys: handle, tokenIds }))) {
-    throw new CwmError('WINDOW_NOT_FOUND', `window ${name} was deleted meanwhile`)
+    throw new CwmError('WINDOW_NOT_FOUND', `window ${name} was deleted during this request`)
   }
   await link.hold({ tokenIds, salt: saltOf(record), handle })
   await store.changeWindow(tenant, name, id, { pin: 'pinned' })

@@ -3,7 +3,7 @@
 
 import { EventEmitter } from 'node:events'
 import type { BackgroundClaim } from '../admission/background-claim.ts'
-import type { StandingSessions } from '../base/deletion-records.ts'
+import type { DependentSessions } from '../base/deletion-records.ts'
 import { toCwmError } from '../base/errors.ts'
 import { readUntil } from '../base/read-until.ts'
 import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
@@ -290,8 +290,8 @@ export class Windows {
     )
   }
 
-  /** The sessions that stand on a window. */
-  sessionsOn(window: WindowRecord): Promise<StandingSessions> {
+  /** The sessions based on a window. */
+  sessionsOn(window: WindowRecord): Promise<DependentSessions> {
     return this.#parts.store.sessionsOn(window)
   }
 

@@ -1,8 +1,8 @@
 // Receipts of deletes: of one window or session, and of a whole tenant.
 
 import { z } from 'zod'
+import { dependentSessions } from './dependent-sessions.ts'
 import { count, stepMs, time } from './scalars.ts'
-import { standingSessions } from './standing-sessions.ts'
 
 export const deletionSchema = z
   .object({
@@ -19,7 +19,7 @@ export const deletionSchema = z
     residual_chunks: count.nullable().describe('Chunks still present; null if unknown'),
     kept_chunks: count.describe('Chunks that stay because others hold them'),
     kept_for: z.array(z.enum(['session', 'window', 'isolation'])).describe('Who holds the chunks that stay'),
-    held_by: standingSessions
+    held_by: dependentSessions
       .nullable()
       .describe(
         'Of a window: the sessions based on it. They keep its text, and the delete stays open, until the last of them ends or thaws another window. Null if there are none',
@@ -28,7 +28,7 @@ export const deletionSchema = z
     lineage_retired: z
       .boolean()
       .describe(
-        'Whether nothing holds its KV space any more, so that its salt is never used again. For `sessions`: of all of them',
+        'Whether nothing uses its KV space any more, so its salt is retired and never used again. For `sessions`: whether this is true of all of them',
       ),
     engine: z
       .literal('until_evicted')

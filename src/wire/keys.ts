@@ -22,7 +22,7 @@ export const keySchema = z
     last_used_at: time
       .nullable()
       .describe(
-        'To within a minute or so. Null for a key that was never used, and for those of the settings file: `GET /cwm/v1/usage?by=key` has theirs',
+        'Accurate to about a minute. Null for a key that was never used, and for those of the settings file: `GET /cwm/v1/usage?by=key` has theirs',
       ),
   })
   .meta({ id: 'Key' })

@@ -38,7 +38,7 @@ export const manyAskBody = z.strictObject({
     .max(MAX_PARALLEL)
     .optional()
     .describe(
-      "Windows asked at once; at most as many as the tenant may have requests in flight. Default: as many as fit into the engine's cache beside chats",
+      "Windows asked at once; at most as many as the tenant may have requests in flight. Default: as many as fit into the engine's cache, with a quarter of it left for chats",
     ),
   max_tokens: z.int().min(1).optional().describe("Maximum tokens of each window's answer, and of the reduction"),
   temperature: z.number().min(0).max(2).optional().describe("Default: the engine's"),

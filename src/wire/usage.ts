@@ -54,9 +54,9 @@ export const usageLineSchema = z.object({
     'Loaded by thaws (cached in their warm calls) and by questions to windows. Null if no request reported it',
   ),
   warmed_tokens: count.describe('Computed by the warm calls of freezes and thaws, in addition to all prompts'),
-  repeats: count.describe('First turns of sessions that began like another session of the tenant'),
+  repeats: count.describe('First turns of sessions that started with the same prefix as another session of the tenant'),
   repeated_tokens: count.describe(
-    'The price of isolation, as an estimate: tokens of these beginnings that were computed again',
+    'The price of isolation, as an estimate: tokens of these prefixes that were computed again',
   ),
   longest_queue_ms: count.describe('Longest wait of a request for a slot'),
   first_token: z

@@ -2,11 +2,11 @@
 
 import { z } from 'zod'
 import { messageDialects } from '../dialects/index.ts'
+import { dependentSessions } from './dependent-sessions.ts'
 import { pinStates, sortOrders, storedWindowStates, thawTargets, windowSorts } from './enums.ts'
 import { countedPageQuery } from './lists.ts'
 import { freezeReceiptSchema } from './receipts.ts'
 import { time } from './scalars.ts'
-import { standingSessions } from './standing-sessions.ts'
 
 export const windowSchema = z
   .object({
@@ -38,7 +38,7 @@ export const windowSchema = z
     frozen_at: time.optional(),
     checksum: z.string().optional(),
     receipt: freezeReceiptSchema.optional(),
-    base_of: standingSessions
+    base_of: dependentSessions
       .optional()
       .describe(
         'The sessions based on it, which are those it was thawed into. Only in the answer about a single window',

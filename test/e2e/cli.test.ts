@@ -91,7 +91,7 @@ describe('cwm windows', () => {
     expect(session.out).toMatch(/\nwindow +branch\n/)
     expect(kept.out).toMatch(/^deleted branch: 0 chunks deleted, 0 left, \d+ kept for a live session/)
     expect(kept.out).toMatch(
-      /\n1 session on it \(eve\) goes on, and its text stays until the last one ends \(delete \S+\)\n/,
+      /\n1 session based on it \(eve\) continues, and its text stays until the last one ends \(delete \S+\)\n/,
     )
     expect(ended.out).toMatch(/^ended eve: /)
   })
@@ -104,7 +104,7 @@ describe('cwm windows', () => {
     const session = await cwm('sessions show joe')
 
     expect(deleted.out).toMatch(/^deleted brief: /)
-    expect(deleted.out).not.toContain('goes on')
+    expect(deleted.out).not.toContain('based on it')
     expect(session.err).toMatch(/there is no session joe/)
   })
 

@@ -1,4 +1,4 @@
-// Deleting a window that sessions stand on: the name is free at once, the sessions go on, and the text goes with the last of them.
+// Deleting a window that sessions are based on: the name is free at once, the sessions go on, and the text goes with the last of them.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -57,7 +57,7 @@ async function windowOfBob(): Promise<WindowJson> {
   return window
 }
 
-describe('a window that a session stands on', () => {
+describe('a window that a session is based on', () => {
   it('is deleted without breaking it: its next turn has the same prompt as before', async () => {
     await windowOfBob()
     await chat(stack.url, question, bob)
@@ -165,7 +165,7 @@ describe('a window that a session stands on', () => {
     expect(await stored()).not.toContain('Lomvi')
   })
 
-  it('goes on standing after a restart', async () => {
+  it('stays based on the window after a restart', async () => {
     await windowOfBob()
     const deletion = await deleteWindow(stack.url, 'w')
 

@@ -149,7 +149,7 @@ describe('ending a session and deleting its window', () => {
   })
 })
 
-describe('deleting a window that a chat stands on', () => {
+describe('deleting a window that a chat is based on', () => {
   it('changes no token of the chat, and leaves no chunk once that has ended', async () => {
     const { salt, chunks } = await freeze('standing', 1_300)
     const chat = { headers: { 'x-cwm-session': 'on-standing' } }

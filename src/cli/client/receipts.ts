@@ -2,8 +2,8 @@
 
 import type { WindowAnswerJson } from '../../wire/asks.ts'
 import type { DeletionJson } from '../../wire/deletions.ts'
+import type { DependentSessionsJson } from '../../wire/dependent-sessions.ts'
 import type { FreezeReceiptJson, PrefetchReceiptJson, RemarksJson, ThawReceiptJson } from '../../wire/receipts.ts'
-import type { StandingSessionsJson } from '../../wire/standing-sessions.ts'
 import type { WindowJson } from '../../wire/windows.ts'
 import type { Screen } from '../terminal/screen.ts'
 import { formatCount, formatDuration, formatPercent, pluralize, toSingleLine } from '../terminal/text.ts'
@@ -82,16 +82,16 @@ export function formatPrefetch(
 
 const keepers = { session: 'a live session', window: 'another window', isolation: 'others of the tenant' } as const
 
-/** Says before a delete how many sessions stand on the window, and what becomes of them. */
-export function formatStanding(standing: StandingSessionsJson | undefined, areEnded: boolean): string {
-  if (standing === undefined || standing.count === 0) return ''
-  const sessions = pluralize(standing.count, 'session')
+/** Says before a delete how many sessions are based on the window, and what becomes of them. */
+export function formatDependents(dependents: DependentSessionsJson | undefined, areEnded: boolean): string {
+  if (dependents === undefined || dependents.count === 0) return ''
+  const sessions = pluralize(dependents.count, 'session')
   return areEnded
-    ? ` This also ends the ${sessions} on it (${namesOf(standing)}).`
-    : ` ${sessions} on it (${namesOf(standing)}) will go on, and keep its text until the last one ends.`
+    ? ` This also ends ${sessions} based on it (${namesOf(dependents)}).`
+    : ` ${sessions} based on it (${namesOf(dependents)}) will continue, and keep its text until the last one ends.`
 }
 
-function namesOf({ count, sessions }: StandingSessionsJson): string {
+function namesOf({ count, sessions }: DependentSessionsJson): string {
   return `${sessions.join(', ')}${count > sessions.length ? ', …' : ''}`
 }
 
@@ -105,17 +105,17 @@ export function formatDeletion(screen: Screen, receipt: DeletionJson): string[] 
       : `, ${formatCount(kept_chunks)} kept for ${kept_for.map((holder) => keepers[holder]).join(' and ')}`
   return [
     `${screen.style('green', kind === 'window' ? 'deleted' : 'ended')} ${screen.style('bold', name)}: ${pluralize(deleted_chunks, 'chunk')} deleted, ${left}${kept}`,
-    ...(lineage_retired ? ['nothing holds its KV space any more, so its salt is never used again'] : []),
+    ...(lineage_retired ? ['nothing uses its KV space any more, so its salt is retired and never used again'] : []),
     ...(held_by
       ? [
-          `${pluralize(held_by.count, 'session')} on it (${namesOf(held_by)}) ${held_by.count === 1 ? 'goes' : 'go'} on, and its text stays until the last one ends (delete ${id})`,
+          `${pluralize(held_by.count, 'session')} based on it (${namesOf(held_by)}) ${held_by.count === 1 ? 'continues' : 'continue'}, and its text stays until the last one ends (delete ${id})`,
         ]
       : []),
     ...(state === 'open' && !held_by
       ? [
           screen.style(
             'yellow',
-            `not everything is deleted yet: cwm retries in the background (delete ${id}); use --wait to wait for it`,
+            `some of it is not deleted yet: cwm retries in the background (delete ${id}); use --wait to wait for it`,
           ),
         ]
       : []),

@@ -3,7 +3,7 @@
 import type { Child } from 'hono/jsx'
 import type { ManyAskEvents } from '../../wire/many-asks.ts'
 import { htmlOf } from '../static-pages.ts'
-import { AskFailure, WholeAnswer, WholeReceipt, WindowAnswer, WindowFailure } from './answers.tsx'
+import { AskFailure, CombinedAnswer, QuestionReceipt, WindowAnswer, WindowFailure } from './answers.tsx'
 
 type AskEvents = ManyAskEvents & { readonly error: ManyAskEvents['reduction_error'] }
 type Name = keyof AskEvents
@@ -19,9 +19,9 @@ export interface AnswerLine {
 const views: { readonly [N in Name]?: (data: AskEvents[N]) => Child } = {
   window: (data) => <WindowAnswer answered={data} />,
   window_error: (data) => <WindowFailure failed={data} />,
-  reduction: (data) => <WholeAnswer reduction={data} />,
+  reduction: (data) => <CombinedAnswer reduction={data} />,
   reduction_error: ({ error }) => <AskFailure error={error} />,
-  receipt: (data) => <WholeReceipt receipt={data} />,
+  receipt: (data) => <QuestionReceipt receipt={data} />,
   error: ({ error }) => <AskFailure error={error} />,
 }
 

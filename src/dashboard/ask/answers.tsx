@@ -45,12 +45,12 @@ export function WindowAnswer({
             ['Restored', tokens(restored_tokens)],
             ['Computed', tokens(computed_tokens)],
             [
-              'Chunks before',
+              'Chunks before question',
               `${tiers_before.total} in total; L1 ${tiers_before.l1 ?? '?'}, L2 ${tiers_before.l2 ?? '?'}`,
             ],
             ['First token', first_token_ms === null ? undefined : formatDuration(first_token_ms)],
             ['Took', ms.total === undefined ? undefined : formatDuration(ms.total)],
-            ['Ended by', finish_reason ?? undefined],
+            ['Finish reason', finish_reason ?? undefined],
           ]}
         />
         <Remarks receipt={receipt} />
@@ -70,11 +70,11 @@ export function WindowFailure({ failed: { window, error } }: { readonly failed: 
   )
 }
 
-export function WholeAnswer({ reduction: { answer, window } }: { readonly reduction: ReductionJson }) {
+export function CombinedAnswer({ reduction: { answer, window } }: { readonly reduction: ReductionJson }) {
   return (
     <article class="answer whole">
       <h3>
-        One answer
+        Combined answer
         {window === null ? null : (
           <>
             {' '}
@@ -91,7 +91,7 @@ export function AskFailure({ error }: AskError) {
   return <Note kind="bad">{error.message}</Note>
 }
 
-export function WholeReceipt({ receipt }: { readonly receipt: ManyReceiptJson }) {
+export function QuestionReceipt({ receipt }: { readonly receipt: ManyReceiptJson }) {
   const { windows, answered, not_found, failed, reduction } = receipt
   return (
     <section class="answer" aria-label="Receipt of the question">
@@ -99,17 +99,17 @@ export function WholeReceipt({ receipt }: { readonly receipt: ManyReceiptJson })
       <FieldList
         fields={[
           ['Windows', formatNumber(windows)],
-          ['With an answer', formatNumber(answered)],
-          ['Without the answer', formatNumber(not_found)],
+          ['Answered', formatNumber(answered)],
+          ['Answer not found', formatNumber(not_found)],
           ['Failed', failed === 0 ? undefined : formatNumber(failed)],
           ['Restored', tokens(receipt.restored_tokens)],
           ['Computed', tokens(receipt.computed_tokens)],
-          ['Written', tokens(receipt.completion_tokens)],
+          ['Answer tokens', tokens(receipt.completion_tokens)],
           [
-            'Calls for one answer',
+            'Reduction calls',
             reduction.calls === 0 ? undefined : `${pluralize(reduction.calls, 'call')}, ${reduction.model ?? ''}`,
           ],
-          ['At once', formatNumber(receipt.parallel)],
+          ['In parallel', formatNumber(receipt.parallel)],
           ['Took', formatDuration(receipt.ms)],
         ]}
       />

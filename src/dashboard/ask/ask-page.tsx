@@ -4,7 +4,7 @@ import type { Child } from 'hono/jsx'
 import { Field } from '../components.tsx'
 import { formatNumber } from '../format.ts'
 import { DetailLink, windowPath } from '../regions.tsx'
-import type { Choice, Way } from './choice.ts'
+import type { Choice, SelectionMode } from './choice.ts'
 
 /** What the chosen windows are, as far as they are known before the question. */
 export interface Chosen {
@@ -57,15 +57,15 @@ function ChoiceForm({ choice, libraries }: Pick<AskPageProps, 'choice' | 'librar
     >
       <fieldset>
         <legend>Windows</legend>
-        <WayOption way="filter" chosen={choice.by} label="By tag or part of a name">
+        <SelectionOption mode="filter" chosen={choice.by} label="By tag or part of a name">
           <TextInput name="tag" label="Tag" value={choice.tag} />
           <TextInput name="search" label="Part of a name" value={choice.search} />
-        </WayOption>
-        <WayOption way="names" chosen={choice.by} label="By whole names">
+        </SelectionOption>
+        <SelectionOption mode="names" chosen={choice.by} label="By exact name">
           <TextInput name="names" label="Names, separated by commas" value={choice.names} />
-        </WayOption>
+        </SelectionOption>
         {libraries.length === 0 ? null : (
-          <WayOption way="library" chosen={choice.by} label="A library">
+          <SelectionOption mode="library" chosen={choice.by} label="By library">
             <label class="ask-field">
               <span>Library</span>
               <select name="library">
@@ -77,26 +77,26 @@ function ChoiceForm({ choice, libraries }: Pick<AskPageProps, 'choice' | 'librar
                 ))}
               </select>
             </label>
-          </WayOption>
+          </SelectionOption>
         )}
       </fieldset>
     </form>
   )
 }
 
-interface WayProps {
-  readonly way: Way
-  readonly chosen: Way
+interface SelectionOptionProps {
+  readonly mode: SelectionMode
+  readonly chosen: SelectionMode
   readonly label: string
   readonly children?: Child
 }
 
-/** Writing into a field chooses its way. */
-function WayOption({ way, chosen, label, children }: WayProps) {
+/** Typing into a field selects its mode. */
+function SelectionOption({ mode, chosen, label, children }: SelectionOptionProps) {
   return (
     <div class="way">
       <label class="way-choice">
-        <input type="radio" name="by" value={way} checked={way === chosen} /> {label}
+        <input type="radio" name="by" value={mode} checked={mode === chosen} /> {label}
       </label>
       {children}
     </div>
@@ -149,20 +149,20 @@ function QuestionForm({ question }: { readonly question: string }) {
           {question}
         </textarea>
         <small id="field-question-hint" class="quiet">
-          Ctrl+Enter asks. The windows stay as they are.
+          Ctrl+Enter asks. The windows do not change.
         </small>
       </p>
       <div class="ask-options">
         <label class="ask-field">
-          <span>One answer from all</span>
+          <span>Combined answer</span>
           <select name="reduce">
-            <option value="none">no</option>
+            <option value="none">none</option>
             <option value="synthesize">written from all answers</option>
-            <option value="best">the best answer</option>
+            <option value="best">best answer, verbatim</option>
           </select>
         </label>
-        <Field name="select" label="Only the best windows" type="number" hint="How many, by their text. Empty: all." />
-        <Field name="max_tokens" label="Tokens of an answer" type="number" hint="At most. Empty: the default." />
+        <Field name="select" label="Best-matching windows" type="number" hint="How many to ask. Leave empty for all." />
+        <Field name="max_tokens" label="Maximum answer tokens" type="number" hint="Leave empty for the default." />
       </div>
       <p class="ask-buttons">
         <button type="submit" class="primary" id="ask-start">

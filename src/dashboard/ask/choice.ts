@@ -4,12 +4,12 @@ import type { ManyAskBody } from '../../wire/many-asks.ts'
 import type { Ctx } from '../bindings.ts'
 import { tagsOf } from '../forms.ts'
 
-export const ways = ['names', 'filter', 'library'] as const
-export type Way = (typeof ways)[number]
+export const selectionModes = ['names', 'filter', 'library'] as const
+export type SelectionMode = (typeof selectionModes)[number]
 
-/** As the form sends it. Only the fields of the chosen way count. */
+/** As the form sends it. Only the fields of the selected mode count. */
 export interface Choice {
-  readonly by: Way
+  readonly by: SelectionMode
   readonly names: string
   readonly tag: string
   readonly search: string
@@ -20,7 +20,7 @@ export function readChoice(read: (name: string) => string): Choice {
   const [names, tag, search, library] = [read('names'), read('tag'), read('search'), read('library')]
   const given = read('by')
   const otherwise = names !== '' ? 'names' : library !== '' ? 'library' : 'filter'
-  return { by: ways.find((way) => way === given) ?? otherwise, names, tag, search, library }
+  return { by: selectionModes.find((mode) => mode === given) ?? otherwise, names, tag, search, library }
 }
 
 export function choiceOf(c: Ctx): Choice {

@@ -60,7 +60,7 @@ export function SessionFilterForm({ filter }: { readonly filter: SessionFilter }
       <ChoiceFilter name="sort" label="Sort by" options={sorts} chosen={filter.sort} />
       <ChoiceFilter name="order" label="Order" options={orders} chosen={filter.order} />
       {filter.base_window === '' ? null : (
-        <TextFilter name="base_window" label="On window" value={filter.base_window} />
+        <TextFilter name="base_window" label="Base window" value={filter.base_window} />
       )}
     </FilterForm>
   )

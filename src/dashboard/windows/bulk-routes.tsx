@@ -22,10 +22,10 @@ export function mountBulk(app: App, pages: Pages): void {
     const ask = pages.ask(c)
     const shown =
       action !== 'delete' ? [] : await Promise.all(names.map((name) => ask<WindowJson>('GET', windowApiPath(name))))
-    const standing = shown.flatMap(({ name, base_of }) =>
+    const dependents = shown.flatMap(({ name, base_of }) =>
       base_of === undefined || base_of.count === 0 ? [] : [[name, base_of] as const],
     )
-    return await pages.html(c, <ConfirmBulk action={action} names={names} tags={tags} standing={standing} />)
+    return await pages.html(c, <ConfirmBulk action={action} names={names} tags={tags} dependents={dependents} />)
   })
   app.post('/windows/bulk', async (c) => {
     const { action, names, tags, sessions } = await selectionOf(c)

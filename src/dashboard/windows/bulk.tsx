@@ -1,7 +1,7 @@
 // One change to the selected windows: the bar of actions, the confirmation, and the receipt.
 
 import type { BulkAnswerJson, BulkBody } from '../../wire/bulk.ts'
-import type { StandingSessionsJson } from '../../wire/standing-sessions.ts'
+import type { DependentSessionsJson } from '../../wire/dependent-sessions.ts'
 import { FieldList, Note, Submit } from '../components.tsx'
 import { formatNumber, pluralize } from '../format.ts'
 import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
@@ -42,17 +42,17 @@ interface ConfirmBulkProps {
   readonly action: BulkAction
   readonly names: readonly string[]
   readonly tags: readonly string[]
-  /** For a delete: the sessions that stand on each of these windows. */
-  readonly standing: readonly (readonly [window: string, sessions: StandingSessionsJson])[]
+  /** For a delete: the sessions based on each of these windows. */
+  readonly dependents: readonly (readonly [window: string, sessions: DependentSessionsJson])[]
 }
 
-export function ConfirmBulk({ action, names, tags, standing }: ConfirmBulkProps) {
+export function ConfirmBulk({ action, names, tags, dependents }: ConfirmBulkProps) {
   const { verb } = bulkWords[action]
   const count = pluralize(names.length, 'window')
   const what = tags.length === 0 ? '' : `: ${tags.join(', ')}`
   const choices = [
     { words: action === 'delete' ? `Delete ${count}` : verb, sessions: 'keep' },
-    ...(standing.length === 0 ? [] : [{ words: `Delete ${count} and end their sessions`, sessions: 'end' }]),
+    ...(dependents.length === 0 ? [] : [{ words: `Delete ${count} and end their sessions`, sessions: 'end' }]),
   ]
   return (
     <article>
@@ -62,8 +62,8 @@ export function ConfirmBulk({ action, names, tags, standing }: ConfirmBulkProps)
       {what === '' ? null : <p>Tags{what}</p>}
       <Names names={names} />
       {action === 'delete' ? <p>Deletes their messages, and the KV that only they hold. This is permanent.</p> : null}
-      {standing.map(([window, sessions]) => (
-        <Standing window={window} sessions={sessions} />
+      {dependents.map(([window, sessions]) => (
+        <Dependents window={window} sessions={sessions} />
       ))}
       <div class="choice">
         {choices.map(({ words, sessions }) => (
@@ -96,17 +96,17 @@ function Names({ names }: { readonly names: readonly string[] }) {
   )
 }
 
-/** Which sessions stand on a window that is about to be deleted. */
-export function Standing({
+/** Which sessions are based on a window that is about to be deleted. */
+export function Dependents({
   window,
   sessions: { count, sessions },
 }: {
   readonly window: string
-  readonly sessions: StandingSessionsJson
+  readonly sessions: DependentSessionsJson
 }) {
   return (
     <Note kind="weak">
-      {pluralize(count, 'session')} on {window} will go on, and keep its text until the last one ends:{' '}
+      {pluralize(count, 'session')} based on {window} will continue, and keep its text until the last one ends:{' '}
       {sessions.map((id, n) => (
         <>
           {n === 0 ? '' : ', '}

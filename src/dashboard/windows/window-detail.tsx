@@ -112,7 +112,7 @@ function FrozenLinks({ name }: { readonly name: string }) {
         Export
       </a>
       <a class="button" href={`/cwm/ui/sessions?base_window=${encodeURIComponent(name)}`}>
-        Sessions on it
+        Sessions based on it
       </a>
     </>
   )

@@ -1,7 +1,7 @@
-// Held windows in Redis: the content of deleted windows that sessions still stand on. `on:ID` is the set of the sessions on a window. Older
+// Held windows in Redis: the content of deleted windows that sessions are still based on. `on:ID` is the set of the sessions on a window. Older
 // versions of cwm do not maintain it, so it is compared with the sessions of the window's lineage before a delete relies on it.
 
-import type { DeletionRecord, StandingSessions } from '../../base/deletion-records.ts'
+import type { DeletionRecord, DependentSessions } from '../../base/deletion-records.ts'
 import type { SessionRecord, WindowRecord } from '../../base/records.ts'
 import { MAX_NAMED_SESSIONS, releasedOrder } from '../session-rows.ts'
 import type { HeldWindowMethods } from '../store.ts'
@@ -15,7 +15,7 @@ const READ_AT_ONCE = 500
 /** Of a larger set, any sessions are named: reading and sorting all would take long. */
 const MAX_SORTED = 200
 
-/** Adds to `tx` that the session stands on its base window. Returns false if that neither exists nor is held. */
+/** Adds the session to those of its base window, in `tx`. Returns false if that neither exists nor is held. */
 export async function enterBase(rows: RedisRows, tx: Transaction, session: SessionRecord): Promise<boolean> {
   const { tenant, id, baseWindow = '', baseWindowId } = session
   if (baseWindowId === undefined) return true
@@ -31,7 +31,7 @@ export async function enterBase(rows: RedisRows, tx: Transaction, session: Sessi
   return true
 }
 
-/** Adds to `tx` that the session no longer stands on its base window. The last one to leave a held window releases it. */
+/** Removes the session from those of its base window, in `tx`. The last one to leave a held window releases it. */
 export async function leaveBase(rows: RedisRows, tx: Transaction, session: SessionRecord): Promise<void> {
   const { tenant, id, baseWindowId } = session
   if (baseWindowId === undefined) return
@@ -47,7 +47,7 @@ export async function leaveBase(rows: RedisRows, tx: Transaction, session: Sessi
   if (count === own) await release(rows, tx, tenant, baseWindowId, held)
 }
 
-/** Adds the holding of a window that is removed in `tx`, if sessions stand on it. Returns the order to write. */
+/** Adds the holding of a window that is removed in `tx`, if sessions are based on it. Returns the order to write. */
 export async function holdIfNeeded(
   rows: RedisRows,
   tx: Transaction,
@@ -145,7 +145,7 @@ function idOf(stored: Buffer): string {
 
 /** The held-window methods of the store. */
 export function heldWindowsIn(rows: RedisRows): HeldWindowMethods {
-  async function sessionsOn({ tenant, id }: WindowRecord): Promise<StandingSessions> {
+  async function sessionsOn({ tenant, id }: WindowRecord): Promise<DependentSessions> {
     const on = rows.keysOf(tenant).sessionsOn(id)
     const count = await rows.number('SCARD', on)
     const read = count <= MAX_SORTED ? (['SMEMBERS', on] as const) : (['SRANDMEMBER', on, MAX_NAMED_SESSIONS] as const)

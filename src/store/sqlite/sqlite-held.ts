@@ -1,4 +1,4 @@
-// Held windows in SQLite: the content of deleted windows that sessions still stand on. `sessions.base_window` is the id of a session's base
+// Held windows in SQLite: the content of deleted windows that sessions are still based on. `sessions.base_window` is the id of a session's base
 // window. Only bound sessions are in its index, and a turn does not change it.
 
 import type { DeletionRecord } from '../../base/deletion-records.ts'
@@ -14,9 +14,9 @@ import { numberAt, promptPlace, recordAt, storedValueAt, textAt, tokenIdsPlace, 
 export interface Holding {
   /** Whether the session's base window exists or is held; true if it has none. */
   hasBase(session: SessionRecord): boolean
-  /** Call when a session no longer stands on that window. Releases it if it was the last one. */
+  /** Call when a session is no longer based on that window. Releases it if it was the last one. */
   left(tenant: string, window: string | undefined): void
-  /** Holds the window in row `seq` of `windows`, which is about to be dropped, if sessions stand on it. Returns the order to write. */
+  /** Holds the window in row `seq` of `windows`, which is about to be dropped, if sessions are based on it. Returns the order to write. */
   holdIfNeeded(seq: number, window: string, order: DeletionRecord): DeletionRecord
   /** Releases all held windows of a tenant. */
   releaseAll(tenant: string): void

@@ -112,7 +112,7 @@ describe('a store of schema version 1', () => {
     expect(await store.getWindowContent('acme', 'broken', 'window-2')).toEqual(content)
   })
 
-  it('knows which sessions stand on a window', async () => {
+  it('knows which sessions are based on a window', async () => {
     const { count } = await store.sessionsOn({ ...aWindow(), tenant: 'globex' })
 
     expect(count).toBe(1)

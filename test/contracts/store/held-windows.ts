@@ -1,4 +1,4 @@
-// The contract for held windows: a deleted window's content stays while sessions stand on it, and goes with the last of them, whoever ends,
+// The contract for held windows: a deleted window's content stays while sessions are based on it, and goes with the last of them, whoever ends,
 // rebinds, or removes it, and whatever the order of a delete and a bind on two handles.
 
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -242,7 +242,7 @@ export function describeHeldWindows(subject: Subject): void {
       expect(await bind()).toBe('no_base')
     })
 
-    it('are released only when no session stands on them', async () => {
+    it('are released only when no session is based on them', async () => {
       await bind()
       await remove()
 

@@ -75,7 +75,7 @@ describe.skipIf(noBrowser)('the tab Ask', () => {
       expect(await answer.locator('details').innerText()).toMatch(/Restored\s+[\d,]+ tokens\s+Computed\s+[\d,]+ tokens/)
     }
     expect(await page.getByRole('region', { name: 'Receipt of the question' }).innerText()).toMatch(
-      /Windows\s+3\s+With an answer\s+3\s+Without the answer\s+0/,
+      /Windows\s+3\s+Answered\s+3\s+Answer not found\s+0/,
     )
     await answers()
       .first()
@@ -87,11 +87,11 @@ describe.skipIf(noBrowser)('the tab Ask', () => {
 
   it('writes one answer from all, and escapes what windows say', async () => {
     await visit('?names=html')
-    await page.getByRole('combobox', { name: 'One answer from all' }).selectOption('synthesize')
+    await page.getByRole('combobox', { name: 'Combined answer' }).selectOption('synthesize')
     await ask()
     await finished('Done: 1 of 1 window.')
 
-    expect(await page.locator('#ask-whole h3').first().innerText()).toMatch(/^One answer/)
+    expect(await page.locator('#ask-whole h3').first().innerText()).toMatch(/^Combined answer/)
     expect(await page.locator('#ask-answers').innerText()).toContain('<i>Port-html</i>')
     expect(await page.locator('#ask-answers i').count()).toBe(0)
   })
@@ -100,7 +100,7 @@ describe.skipIf(noBrowser)('the tab Ask', () => {
     await visit('')
     await page.getByRole('textbox', { name: 'Names, separated by commas' }).fill('ada, nothing')
     await expect.poll(chosen).toBe('2 windows: ada, nothing')
-    expect(await page.getByRole('radio', { name: 'By whole names' }).isChecked()).toBe(true)
+    expect(await page.getByRole('radio', { name: 'By exact name' }).isChecked()).toBe(true)
     await ask()
     await finished('Done: 2 of 2 windows.')
 

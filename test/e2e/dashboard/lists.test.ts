@@ -165,7 +165,7 @@ describe.skipIf(noBrowser)('lists', () => {
     expect(await pins()).toEqual(['pinned', 'pinned'])
   })
 
-  it('deletes selected windows only after it said which sessions stand on them', async () => {
+  it('deletes selected windows only after it said which sessions are based on them', async () => {
     await make('old-1', 'old-2')
     await rest(stack.url, 'POST', '/windows/old-1/thaw', { session_id: 'on-old' })
     await pick('old-1', 'old-2')
@@ -180,7 +180,9 @@ describe.skipIf(noBrowser)('lists', () => {
     await dialog().getByRole('button', { name: 'Done' }).click()
     await page.getByText('No matching windows.').waitFor()
 
-    expect(question).toContain('1 session on old-1 will go on, and keep its text until the last one ends: on-old')
+    expect(question).toContain(
+      '1 session based on old-1 will continue, and keep its text until the last one ends: on-old',
+    )
     expect(question).toContain('This is permanent.')
     expect((await call(stack.url, 'GET', '/sessions/on-old')).status).toBe(404)
   })

@@ -143,7 +143,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     expect(receipt).toMatch(/Chunks deleted\s+0\s+Chunks left\s+0\s+Chunks kept\s+\d for: session/)
   })
 
-  it('says how many sessions stand on a window before it deletes it, and can end them', async () => {
+  it('says how many sessions are based on a window before it deletes it, and can end them', async () => {
     await rest(stack.url, 'POST', '/windows', { name: 'in-use', session_id: 'ann' })
     await rest(stack.url, 'POST', '/windows/in-use/thaw', { session_id: 'joe' })
     await row('in-use').waitFor()
@@ -156,7 +156,9 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await dialog().getByRole('button', { name: 'Done' }).click()
     await row('in-use').waitFor({ state: 'detached' })
 
-    expect(question).toContain('1 session on this window will go on, and keep its text until the last one ends: joe')
+    expect(question).toContain(
+      '1 session based on this window will continue, and keep its text until the last one ends: joe',
+    )
     expect((await call(stack.url, 'GET', '/sessions/joe')).status).toBe(404)
   })
 

@@ -77,7 +77,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
 
     const thawed = await thawByRest(a.url, 'book', { session_id: 'reader', replace: true })
     // The notification is on its way; it takes less than the second for which a proxy trusts its reads.
-    const turn = await until('the other stands behind the window', async () => {
+    const turn = await until('the other is based on the window', async () => {
       const got = await chat(b.url, [user('What is the code word?')], named('reader'))
       return got.got.headers['x-cwm-window'] === 'book' && got
     })
