@@ -1,4 +1,4 @@
-// API keys that the operator made by REST. Keys of the settings file have no record.
+// API keys that the operator created by REST. Keys of the settings file have no record.
 
 export interface KeyRecord {
   /** Random. */

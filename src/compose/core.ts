@@ -44,7 +44,7 @@ interface Journal {
 interface Tenancy {
   readonly tenants: Tenants
   readonly callers: Callers
-  /** Those made by REST. */
+  /** Those created by REST. */
   readonly storedKeys: StoredKeys
   /** What tenants chose for themselves. */
   readonly overrides: TenantOverrides

@@ -21,7 +21,7 @@ export interface ReloaderParts {
   readonly now: Now
 }
 
-/** Who asked: the operator over REST, or whoever may send signals to the process. */
+/** Who asked: the operator over REST, or anyone who may send signals to the process. */
 export type ReloadActor = 'operator' | 'sighup'
 
 /** Concerns all tenants. No tenant can have this id, so no tenant sees these entries. */

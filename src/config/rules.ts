@@ -48,7 +48,7 @@ export function findConflicts(settings: CrossCheckedSettings): SettingsConflict[
     faults.push({ path: ['operator_key'], message: 'is also the key of a tenant: the operator needs a separate key' })
   }
   if (operator_key !== undefined && operator_key === upstream_api_key) {
-    const message = "is also the engine's key (upstream_api_key): whoever runs the engine could act as the operator"
+    const message = "is also the engine's key (upstream_api_key): anyone who runs the engine could act as the operator"
     faults.push({ path: ['operator_key'], message })
   }
   if (operator_key !== undefined && engineKeysOf(settings.upstream).includes(operator_key)) {

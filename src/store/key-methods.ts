@@ -1,4 +1,4 @@
-// What the store keeps of API keys that the operator made by REST. Proxies hold all of them in memory, and follow changes by revision.
+// What the store keeps of API keys that the operator created by REST. Proxies hold all of them in memory, and follow changes by revision.
 
 import type { KeyRecord } from '../base/key-records.ts'
 

@@ -23,7 +23,7 @@ export interface CallerKeys {
 export interface CallerParts {
   readonly deriver: Pick<KeyDeriver, 'tenant'>
   readonly tenants: Tenants
-  /** Keys made by REST. They belong to listed tenants. */
+  /** Keys created by REST. They belong to listed tenants. */
   readonly stored: Pick<StoredKeys, 'byHash' | 'lookUp' | 'markUsed' | 'nextExpiry' | 'onChange' | 'requireTrust'>
   readonly addresses: Pick<ClientAddresses, 'groupOf'>
   readonly now: Now

@@ -1,4 +1,4 @@
-// The API keys that the operator made by REST, in memory, so that a request is identified without a read of the store. Follows changes of
+// The API keys that the operator created by REST, in memory, so that a request is identified without a read of the store. Follows changes of
 // other processes by the store's notifications, and by its revision each second, because notifications may be lost.
 
 import type { Now } from '../base/clock.ts'

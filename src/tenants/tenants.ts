@@ -24,7 +24,7 @@ export interface KnownKey {
   readonly policy: TenantPolicy
   /** Milliseconds since the epoch; from then on it is rejected. Absent: it does not expire. */
   readonly expiresAt?: number
-  /** Of a key that was made by REST. */
+  /** Of a key that was created by REST. */
   readonly id?: string
 }
 

@@ -26,7 +26,7 @@ export interface Snapshot {
   readonly sessions: readonly SessionJson[] | null
   /** All of them, not only those read. */
   readonly sessions_total: number | null
-  /** Of the proxy, for whoever may read its metrics. */
+  /** Of the proxy, if the caller may read its metrics. */
   readonly requests_in_flight: number | null
   readonly requests_queued: number | null
   /** Of the last five minutes, for the key's tenant, or all tenants for the operator. */

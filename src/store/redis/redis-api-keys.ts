@@ -1,4 +1,4 @@
-// API keys made by REST, in Redis. Those of all tenants are in one slot, so that a change and its revision are one script.
+// API keys created by REST, in Redis. Those of all tenants are in one slot, so that a change and its revision are one script.
 
 import type { KeyRecord } from '../../base/key-records.ts'
 import type { KeyMethods } from '../key-methods.ts'

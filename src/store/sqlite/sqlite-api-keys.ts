@@ -1,4 +1,4 @@
-// API keys made by REST, in SQLite.
+// API keys created by REST, in SQLite.
 
 import type { KeyRecord } from '../../base/key-records.ts'
 import type { KeyMethods } from '../key-methods.ts'

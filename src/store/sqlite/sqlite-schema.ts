@@ -319,8 +319,8 @@ export const migrations: readonly string[] = [
   CREATE INDEX ended_logins_of_owner ON ended_logins (owner, until);
   CREATE INDEX ended_logins_expiry ON ended_logins (until);
   `,
-  // 10: deleted windows that sessions are still based on (sqlite-held.ts). `base_window` is a column because an index over `record` would parse
-  // the record with each turn. `bytes` still count toward the tenant's usage. If the last session of a tenant ends, the tenant's row there
+  // 10: deleted windows that sessions are still based on (sqlite-held.ts). `base_window` is a column because an index over `record` would
+  // parse the record with each turn. `bytes` still count toward the tenant's usage. If the last session of a tenant ends, the tenant's row there
   // is dropped before the held window is, and the update changes nothing.
   `
   ALTER TABLE sessions ADD COLUMN base_window TEXT;
@@ -422,7 +422,7 @@ export const migrations: readonly string[] = [
     at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
-  // 15: API keys made by REST (sqlite-api-keys.ts).
+  // 15: API keys created by REST (sqlite-api-keys.ts).
   `
   CREATE TABLE api_keys (
     tenant TEXT NOT NULL,

@@ -145,7 +145,7 @@ export class TextIndex {
     this.#worker = undefined
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
-    // First, so that whoever is rejected finds the owner informed.
+    // First, so that the owner knows before any caller is rejected.
     this.#options.onLost(cause)
     for (const { reject } of waiting) reject(failed('its thread ended, and starts again empty'))
   }

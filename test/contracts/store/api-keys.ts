@@ -1,4 +1,4 @@
-// The contract of API keys made by REST.
+// The contract of API keys created by REST.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { KeyRecord } from '../../../src/base/key-records.ts'
