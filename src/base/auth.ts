@@ -89,4 +89,4 @@ export function makeKey(): string {
 
 /** What a key's name may be. */
 export const keyNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
-export const keyNameRule = 'a letter or digit, then up to 63 letters, digits, and ._-'
+export const keyNameRule = '1 to 64 letters, digits, or ._-, and begin with a letter or digit'

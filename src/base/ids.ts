@@ -21,12 +21,12 @@ export function randomId(): string {
 const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 const WINDOW_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
-export const sessionIdRule = 'a letter or digit, then up to 127 letters, digits and ._:-'
-export const windowNameRule = 'a letter or digit, then up to 127 letters, digits and ._-'
+export const sessionIdRule = '1 to 128 letters, digits, or ._:-, and begin with a letter or digit'
+export const windowNameRule = '1 to 128 letters, digits, or ._-, and begin with a letter or digit'
 
 /** Short enough for `library:NAME` to be a tag, and for windows to be named after it. */
 const LIBRARY_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,47}$/
-export const libraryNameRule = 'a letter or digit, then up to 47 letters, digits and ._-'
+export const libraryNameRule = '1 to 48 letters, digits, or ._-, and begin with a letter or digit'
 
 export function isLibraryName(text: string): boolean {
   return LIBRARY_NAME.test(text)

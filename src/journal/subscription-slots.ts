@@ -44,7 +44,7 @@ export class SubscriptionSlots {
     if (oldest === undefined || count <= own + 1) {
       throw new CwmError(
         'BUSY',
-        `all ${MAX_SUBSCRIPTIONS} event subscriptions are in use, and nobody has more than an even share; try again later`,
+        `all ${MAX_SUBSCRIPTIONS} event subscriptions are in use, and no tenant has more than an even share; try again later`,
       )
     }
     this.release(oldest)

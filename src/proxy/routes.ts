@@ -218,12 +218,12 @@ function splitPrefix(rawPath: string): { path: string; session?: string; window?
   const [, kind, name = '', path = ''] = match
   if (kind === 's') {
     if (!isSessionId(name)) {
-      throw new CwmError('INVALID_PATH', `/cwm/s/<id>: a session id is ${sessionIdRule}`, { param: 'path' })
+      throw new CwmError('INVALID_PATH', `/cwm/s/<id>: a session id must be ${sessionIdRule}`, { param: 'path' })
     }
     return { path, session: name }
   }
   if (!isWindowName(name)) {
-    throw new CwmError('INVALID_PATH', `/cwm/w/<window>: a window's name is ${windowNameRule}`, { param: 'path' })
+    throw new CwmError('INVALID_PATH', `/cwm/w/<window>: a window name must be ${windowNameRule}`, { param: 'path' })
   }
   return { path, window: name }
 }

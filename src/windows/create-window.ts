@@ -135,7 +135,7 @@ export async function importWindow(
 export function checkContent(prompt: Prompt): void {
   if (prompt.model === '') throw new CwmError('INVALID_FIELD', '`model` is missing', { param: 'model' })
   if (prompt.messages.length === 0) {
-    throw new CwmError('INVALID_FIELD', 'give `messages` or a `document`: a window needs at least one message', {
+    throw new CwmError('INVALID_FIELD', 'send `messages` or a `document`: a window needs at least one message', {
       param: 'messages',
     })
   }

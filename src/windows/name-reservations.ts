@@ -40,7 +40,7 @@ export class NameReservations {
     if (!isWindowName(name) || isReservedName(name)) {
       const rule = isReservedName(name)
         ? 'names that start with "auto." are reserved for cwm'
-        : `a window's name must be ${windowNameRule}`
+        : `a window name must be ${windowNameRule}`
       throw new CwmError('INVALID_FIELD', rule, { param: 'name' })
     }
     return await this.reserveAuto(tenant, name)

@@ -337,7 +337,7 @@ describe('a command that fails', () => {
     ['windows list --api-key-file nowhere', /cannot read the key file nowhere: ENOENT/],
     ['windows import nowhere', /cannot read nowhere: ENOENT/],
     ['chat --json', /chat does not support --json/],
-    ['key bad/name', /the name of a key must be a letter or digit, then up to 63 letters, digits, and ._-/],
+    ['key bad/name', /the name of a key must be 1 to 64 letters, digits, or ._-, and begin with a letter or digit/],
     // One error, one line.
     ['serve --upstream 127.0.0.1:8000', /^cwm: invalid settings:\n {2}upstream: must begin with .*\n$/],
     ['serve --upstream nonsense', /^cwm: invalid settings:\n {2}upstream: must begin with .*\n$/],
