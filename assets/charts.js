@@ -23,6 +23,9 @@ const formats = {
 
 const trim = (value) => String(Number(value.toPrecision(HOVER_DIGITS)))
 
+/** Seconds between marks of the time axis. Not less than a minute, because marks show minutes: shortly after a start two would be equal. */
+const STEPS = [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600]
+
 /** Ranges of the vertical axis. */
 const ranges = {
   rate: (_, __, max) => [0, Math.max(0.1, (max ?? 0) * 1.1)],
@@ -70,7 +73,7 @@ class Chart {
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { y: { range: ranges[this.unit] } },
       axes: [
-        { ...axis, size: 24, space: 60, values: (_, ticks) => ticks.map(hourAndMinute) },
+        { ...axis, size: 24, space: 60, incrs: STEPS, values: (_, ticks) => ticks.map(hourAndMinute) },
         { ...axis, size: 62, space: 28, values: (_, ticks) => ticks.map(format) },
       ],
       series: [

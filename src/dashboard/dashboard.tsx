@@ -63,6 +63,11 @@ export function createDashboard(parts: DashboardParts): App {
     if (tab.scope === 'tenant') requireTenant(app, pages, tab)
     tab.mount(app, pages)
   }
+  app.get('/:page{.+}', async (c) => {
+    // Strangers are sent to the login instead.
+    await pages.viewer(c)
+    throw new CwmError('UNKNOWN_PATH', `The dashboard has no page ${c.req.path}.`)
+  })
   return app
 }
 

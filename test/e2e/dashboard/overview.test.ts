@@ -60,6 +60,28 @@ describe.skipIf(noBrowser)('figures', () => {
     expect(await figure('Cached share of prompts').innerText()).toMatch(/\d+%/)
   })
 
+  it('names each minute of the time axis once, also shortly after a start', async () => {
+    await page.addInitScript(`
+      const { fillText } = CanvasRenderingContext2D.prototype
+      globalThis.drawn = []
+      CanvasRenderingContext2D.prototype.fillText = function (text, x, ...rest) {
+        if (this.canvas.closest('#chart-requests') !== null && text.includes(':')) drawn.push([text, x])
+        fillText.call(this, text, x, ...rest)
+      }`)
+    await visit('')
+    await page.locator('#chart-price canvas').waitFor()
+
+    const handle = await page.waitForFunction(() => {
+      const { drawn } = globalThis as unknown as { drawn: readonly [string, number][] }
+      return drawn.length > 0 && drawn
+    })
+    const drawn = (await handle.jsonValue()) as [string, number][]
+    // Of the first drawing: the next one begins at the left again.
+    const next = drawn.findIndex(([, x], n) => n > 0 && x <= (drawn[n - 1]?.[1] ?? 0))
+    const minutes = (next === -1 ? drawn : drawn.slice(0, next)).map(([text]) => text)
+    expect(minutes).toEqual([...new Set(minutes)])
+  })
+
   it('shows a new request without a reload, and keeps the chart', async () => {
     await visit('')
     await page.locator('#chart-requests canvas').evaluate((canvas) => {
