@@ -57,9 +57,9 @@ function formatUsage(screen: Screen, { data, advice }: UsageJson): string[] {
 /** An ISO time. Throws commander's own error. */
 function timeOf(text: string): string {
   const age = /^(\d{1,6})([mhd])$/.exec(text)
-  if (age !== null) return new Date(Date.now() - Number(age[1]) * spans[age[2] as keyof typeof spans]).toISOString()
-  const at = Date.parse(text)
-  if (Number.isFinite(at)) return new Date(at).toISOString()
+  const at = age === null ? Date.parse(text) : Date.now() - Number(age[1]) * spans[age[2] as keyof typeof spans]
+  // Of times long before 1970 the text has a form that REST does not read.
+  if (at >= 0) return new Date(at).toISOString()
   throw new InvalidArgumentError('It must be a time like 2026-11-30T08:00:00Z, or an age like 90m, 12h, or 7d.')
 }
 
