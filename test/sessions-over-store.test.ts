@@ -154,7 +154,7 @@ describe('an unnamed session', () => {
 
     await turn(trackerOn(store), first, 'hello', { save: false })
 
-    expect(await store.listSessions('t', { limit: 10 })).toEqual({ items: [] })
+    expect((await store.listSessions('t', { limit: 10 })).items).toEqual([])
     expect(await trackerOn(store).byPrefix('t', chain(second))).toBeUndefined()
   })
 })
