@@ -47,10 +47,10 @@ export class ManyAsker {
   }
 
   /**
-   * Reports each window as it is done, then the reduction, then the receipt. A failure of a window or of the reduction is an event.
-   * Throws `FORBIDDEN_MODEL`, `INVALID_FIELD` for a model that is not served, `OVERLOADED` if there is no memory for so many windows, and
-   * what `findWindows`, the index of passages, and the store throw, and `ASK_DEADLINE` if the windows are not selected by then. When the signal aborts, it ends all calls, leaves nothing stored, and
-   * throws `CLIENT_GONE`.
+   * Reports each window as it is done, then the reduction, then the receipt. A failure of a window or of the reduction is an event. Throws
+   * `FORBIDDEN_MODEL`, `INVALID_FIELD` for a model that is not served, `OVERLOADED` if there is no memory for so many windows, `ASK_DEADLINE` if
+   * they are not selected by then, and what `findWindows`, the index of passages, and the store throw. When the signal aborts, it ends all
+   * calls, leaves nothing stored, and throws `CLIENT_GONE`.
    */
   ask(asked: ManyQuestion, options: ManyOptions): Promise<ManyAnswer> {
     const { metrics } = this.#parts

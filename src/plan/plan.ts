@@ -76,13 +76,8 @@ export function tokenBytesOf(shape: KvShape, tp: number): TokenBytes {
   // A latent cache is on every GPU, and LMCache stores it once (docs/engine-behavior.md#bytes-of-kv).
   if (latent) return { stored: full + sliding, perRank: full, slidingPerSession: sliding * slidingWindow }
   if (kvHeads % tp !== 0 && tp % kvHeads !== 0) {
-    throw new CwmError(
-      'INVALID_FIELD',
-      `--tp ${tp} must divide the model's ${kvHeads} KV heads, or be a multiple of them`,
-      {
-        param: '--tp',
-      },
-    )
+    const message = `--tp ${tp} must divide the model's ${kvHeads} KV heads, or be a multiple of them`
+    throw new CwmError('INVALID_FIELD', message, { param: '--tp' })
   }
   const copies = Math.max(1, tp / kvHeads)
   return {

@@ -60,8 +60,8 @@ export class Callers {
   readonly #watchers = new Set<() => void>()
   /** By socket, for clients that share by address. So a caller is created once per connection, not once per request. */
   #lastCallers = new WeakMap<object, LastCaller>()
-  /** Requests with an unknown key that the store could not tell about. */
-  readonly #unsure = new WeakSet<IncomingMessage>()
+  /** Requests with an unknown key that could not be looked up, because the store did not answer. */
+  readonly #unchecked = new WeakSet<IncomingMessage>()
   readonly #expiries: ExpiryTimer
 
   constructor(parts: CallerParts, keys: CallerKeys) {
@@ -103,13 +103,13 @@ export class Callers {
     } catch {
       return undefined // known, but the store cannot confirm it
     }
-    return stored.lookUp()?.catch(() => void this.#unsure.add(request))
+    return stored.lookUp()?.catch(() => void this.#unchecked.add(request))
   }
 
   /**
    * Identifies the caller on forwarded paths. Returns a promise only for a key that is unknown here. Throws `UNAUTHORIZED` for an unknown or
-   * expired key, for no key if tenants are listed, and for the
-   * operator's key, which must never go upstream; `INVALID_HEADER` for two different keys; `STORE_UNAVAILABLE` if only the store could tell.
+   * expired key, for no key if tenants are listed, and for the operator's key, which must never go upstream; `INVALID_HEADER` for two different
+   * keys; `STORE_UNAVAILABLE` if the key has to be checked in the store, and that does not answer.
    */
   identify(request: IncomingMessage): Caller | Promise<Caller> {
     const credentials = readCredentials(request)
@@ -231,7 +231,7 @@ export class Callers {
       throw unauthorized('send your API key, as "authorization: Bearer KEY", "x-api-key: KEY" or "api-key: KEY"')
     const known = this.#keyWith(keyHash(apiKey))
     if (known === undefined) {
-      if (!this.#unsure.has(request)) throw unauthorized('unknown API key; ask the operator of this cwm for a key')
+      if (!this.#unchecked.has(request)) throw unauthorized('unknown API key; ask the operator of this cwm for a key')
       throw new CwmError(
         'STORE_UNAVAILABLE',
         'cwm cannot check this API key, because the store does not answer; try again later',

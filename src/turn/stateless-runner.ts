@@ -59,8 +59,8 @@ export class StatelessRunner {
   }
 
   /**
-   * Resolves once the request is dispatched; its answer or failure goes to the sink. Throws why it is rejected, what its rate limit throws, `SESSION_ENDED` if its tenant
-   * is erased meanwhile, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched then.
+   * Resolves once the request is dispatched; its answer or failure goes to the sink. Throws why it is rejected, what its rate limit throws,
+   * `SESSION_ENDED` if its tenant is erased meanwhile, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched then.
    */
   async run(caller: Caller, input: StatelessInput, sink: StatelessSink): Promise<void> {
     const raw = this.#check(caller, input)

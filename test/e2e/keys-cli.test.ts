@@ -74,7 +74,7 @@ it('revokes a key, once that is confirmed', async () => {
 
   expect([out, ended]).toEqual(['revoked leaving of acme: its next request is rejected\n', 0])
   expect(await statusesOf(stack.url, secret)).toEqual([401, 401])
-  expect((await cwm(['revoke', String(id), '--yes'])).err).toContain('there is no key with the id')
+  expect((await cwm(['revoke', String(id), '--yes'])).err).toContain('no key that was created by REST has the id')
 })
 
 it('explains what is wrong with an expiry, a tenant, and a key that is not the operator’s', async () => {

@@ -99,7 +99,10 @@ describe('cwm plan --model', () => {
     [['--model', 'config.json'], /^cwm: --context is missing/],
     [['--model', 'nowhere.json', '--context', '1'], /^cwm: --model: ENOENT/],
     [['--context', '1'], /^cwm: set either --model FILE .* or --window NAME/],
-    [['--model', 'config.json', '--context', '1', '--tp', '3'], /^cwm: --tp 3 does not divide the model's 8 KV heads/],
+    [
+      ['--model', 'config.json', '--context', '1', '--tp', '3'],
+      /^cwm: --tp 3 must divide the model's 8 KV heads, or be a multiple of them/,
+    ],
   ])('refuses %j, with exit code 2', async (words, wanted) => {
     const { out, err, ended } = await plan(...words)
 
