@@ -1,7 +1,7 @@
 // `cwm usage`: requests and tokens of a span, as a table or CSV.
 
 import { type Command, InvalidArgumentError } from 'commander'
-import type { UsageJson, UsageLineJson } from '../wire/usage.ts'
+import { type UsageJson, type UsageLineJson, usageDimensions } from '../wire/usage.ts'
 import { type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { UsageError } from './client/rest.ts'
 import type { Screen } from './terminal/screen.ts'
@@ -28,7 +28,7 @@ export function addUsage(program: Command): void {
       timeOf,
     )
     .option('--to <time>', 'end, in the same form (default: now)', timeOf)
-    .option('--by <list>', 'comma-separated: tenant, key, model, and one of minute, hour, day')
+    .option('--by <list>', 'comma-separated: tenant, key, model, and one of minute, hour, day', dimensionsOf)
     .option('--csv', 'print CSV with all counts')
     .action((options: UsageOptions) => {
       const { from, to, by, csv = false } = options
@@ -61,6 +61,16 @@ function timeOf(text: string): string {
   // Of times long before 1970 the text has a form that REST does not read.
   if (at >= 0) return new Date(at).toISOString()
   throw new InvalidArgumentError('It must be a time like 2026-11-30T08:00:00Z, or an age like 90m, 12h, or 7d.')
+}
+
+/** Known dimensions, separated by commas. Throws commander's own error. */
+function dimensionsOf(text: string): string {
+  const known: readonly string[] = usageDimensions
+  const unknown = text.split(',').filter((name) => !known.includes(name))
+  if (unknown.length === 0) return text
+  throw new InvalidArgumentError(
+    `Unknown: ${unknown.map((name) => `"${name}"`).join(', ')}. Known: ${known.join(', ')}.`,
+  )
 }
 
 type Tokens = 'prompt_tokens' | 'cached_tokens' | 'computed_tokens' | 'completion_tokens' | 'restored_tokens'

@@ -86,6 +86,7 @@ it('takes ages and times as a span, and says so if it is empty', async () => {
 it.each([
   ['--from 999999d', "option '--from <time>' argument '999999d' is invalid. It must be a time like", 2],
   ['--from yesterday', "option '--from <time>' argument 'yesterday' is invalid. It must be a time like", 2],
+  ['--by tenant,bogus', 'Unknown: "bogus". Known: tenant, key, model, minute, hour, day.', 2],
   ['--csv --json', '"message":"pass either --csv or --json"', 2],
   ['--by minute,hour', 'cwm: group by one of minute, hour, and day', 1],
 ])('refuses %s', async (words, reason, code) => {
