@@ -1,6 +1,7 @@
 // Rate limits: what a tenant and each of its keys may use within a minute. Counted by the store, so that they hold for all proxies on it
 // together; by this process alone while the store does not answer, because a turn must not wait for it. Who is limited, and how: docs/decisions/0031.
 
+import { answerWithin } from '../base/answer-within.ts'
 import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
@@ -86,7 +87,7 @@ export class RateLimiter {
       void store.settleRate(owner, names, at, change).catch((thrown: unknown) => this.#reportOutage(thrown))
     const taking = store.takeRate(owner, accounts, tokens)
     try {
-      const answer = await inTime(taking)
+      const answer = await answerWithin(taking, TAKE_MS, tooLate)
       this.#reportRecovery()
       return { ...answer, settle }
     } catch (thrown) {
@@ -122,19 +123,8 @@ export class RateLimiter {
   }
 }
 
-/** The answer, or `STORE_UNAVAILABLE` after `TAKE_MS`. */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    const error = new CwmError('STORE_UNAVAILABLE', `the store did not count a request within ${TAKE_MS} ms`)
-    // An answer may have arrived while this process was busy: it is read before an immediate runs.
-    timer = setTimeout(() => setImmediate(() => reject(error)), TAKE_MS)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
+function tooLate(): CwmError {
+  return new CwmError('STORE_UNAVAILABLE', `the store did not count a request within ${TAKE_MS} ms`)
 }
 
 function accountsOf({ actor, policy: { rates } }: RatedCaller): readonly RateAccount[] | undefined {

@@ -2,6 +2,7 @@
 // moment, and every failure becomes a CwmError. Knows nothing of sessions and windows.
 
 import { Cluster, Redis } from 'ioredis'
+import { answerWithin } from '../../base/answer-within.ts'
 import { CwmError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import { describeFailure, errorReplyOf, storeUnavailable } from './redis-errors.ts'
@@ -152,23 +153,7 @@ function isUnknownScript(thrown: unknown): boolean {
   return thrown instanceof CwmError && thrown.message.includes('(NOSCRIPT)')
 }
 
-/**
- * The answer, or `STORE_UNAVAILABLE` after the timeout; a later answer is ignored. A process that was stalled runs its timers before it reads
- * its sockets, so an expired timer lets it read once more: an answer that has arrived counts.
- */
-export async function deadline<T>(answer: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  let lastLook: NodeJS.Immediate | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      // Immediates run after the poll for I/O: https://nodejs.org/en/learn/asynchronous-work/event-loop-timers-and-nexttick
-      lastLook = setImmediate(() => reject(storeUnavailable(`it did not answer within ${ms} ms`)))
-    }, ms)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-    clearImmediate(lastLook)
-  }
+/** The answer, or `STORE_UNAVAILABLE` after the timeout; a later answer is ignored. */
+export function deadline<T>(answer: Promise<T>, ms: number): Promise<T> {
+  return answerWithin(answer, ms, () => storeUnavailable(`it did not answer within ${ms} ms`))
 }
