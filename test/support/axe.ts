@@ -6,6 +6,16 @@ import type { Page } from 'playwright-core'
 
 const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
+/** Color scheme and width in pixels of each view in which pages are checked. */
+export const axeViews = [
+  ['light', 1440],
+  ['dark', 1440],
+  ['light', 1024],
+  ['dark', 1024],
+  ['light', 390],
+  ['dark', 390],
+] as const
+
 /** The accessibility rules that the page violates. Run in an isolated world, because the page's CSP blocks other scripts. */
 export async function axeViolations(page: Page): Promise<string[]> {
   const session = await page.context().newCDPSession(page)

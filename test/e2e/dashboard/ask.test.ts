@@ -3,7 +3,7 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { documentWindow, leftovers, nothingLeft } from '../../support/asks.ts'
-import { axeViolations } from '../../support/axe.ts'
+import { axeViews, axeViolations } from '../../support/axe.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
 import { addLibrary, book } from '../../support/libraries.ts'
 import { type Stack, startStack } from '../../support/stack.ts'
@@ -166,14 +166,7 @@ describe.skipIf(noBrowser)('the tab Ask', () => {
     expect(await page.evaluate('document.activeElement?.id')).toBe('field-question')
   })
 
-  it.each([
-    ['light', 1440],
-    ['dark', 1440],
-    ['light', 1024],
-    ['dark', 1024],
-    ['light', 390],
-    ['dark', 390],
-  ] as const)(
+  it.each(axeViews)(
     'has nothing that axe finds, %s at %i pixels, and nothing wider than the screen',
     async (colorScheme, width) => {
       const other = await openPage(browser, { colorScheme, viewport: { width, height: 844 } })

@@ -8,7 +8,7 @@ import { keyHash } from '../../../src/base/auth.ts'
 import { openSqliteStore } from '../../../src/store/sqlite/sqlite.ts'
 import type { WindowJson } from '../../../src/wire/windows.ts'
 import { aSession, aWindow, noon, someContent } from '../../contracts/store/sample-records.ts'
-import { axeViolations } from '../../support/axe.ts'
+import { axeViews, axeViolations } from '../../support/axe.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
 import { chat, user } from '../../support/conversation.ts'
 import { call, frozenSession, rest } from '../../support/rest.ts'
@@ -287,14 +287,7 @@ describe.skipIf(noBrowser)('lists', () => {
     expect(await Promise.all(['key-1', 'key-2'].map(tagsOf))).toEqual([['typed'], ['typed']])
   })
 
-  it.each([
-    ['light', 1440],
-    ['dark', 1440],
-    ['light', 1024],
-    ['dark', 1024],
-    ['light', 390],
-    ['dark', 390],
-  ] as const)(
+  it.each(axeViews)(
     'have nothing that axe finds, %s at %i pixels, and nothing wider than the screen',
     async (colorScheme, width) => {
       const other = await openPage(browser, { colorScheme, viewport: { width, height: 844 } })

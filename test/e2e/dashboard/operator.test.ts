@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { keyHash } from '../../../src/base/auth.ts'
 import type { Settings } from '../../../src/config/schema.ts'
 import type { EngineListJson } from '../../../src/wire/engines.ts'
-import { axeViolations } from '../../support/axe.ts'
+import { axeViews, axeViolations } from '../../support/axe.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
 import { call, frozenSession, rest } from '../../support/rest.ts'
 import { type Stack, startStack } from '../../support/stack.ts'
@@ -163,12 +163,7 @@ describe.skipIf(noBrowser)('the operator', () => {
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe('acme')
   })
 
-  it.each([
-    ['light', 1440],
-    ['dark', 1024],
-    ['light', 390],
-    ['dark', 390],
-  ] as const)(
+  it.each(axeViews)(
     'has nothing that axe finds, %s at %i pixels, and nothing wider than the screen',
     async (scheme, width) => {
       const other = await openPage(browser, { colorScheme: scheme, viewport: { width, height: 844 } })

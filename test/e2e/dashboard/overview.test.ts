@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { UsageJson } from '../../../src/wire/usage.ts'
-import { axeViolations } from '../../support/axe.ts'
+import { axeViews, axeViolations } from '../../support/axe.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
 import { chat, prose, user } from '../../support/conversation.ts'
 import { frozenSession, rest } from '../../support/rest.ts'
@@ -167,14 +167,7 @@ describe.skipIf(noBrowser)('figures', () => {
     expect(new URL(page.url()).search).toBe('?kind=thawed')
   })
 
-  it.each([
-    ['light', 1440],
-    ['dark', 1440],
-    ['light', 1024],
-    ['dark', 1024],
-    ['light', 390],
-    ['dark', 390],
-  ] as const)(
+  it.each(axeViews)(
     'has nothing that axe finds, %s at %i pixels, and nothing wider than the screen',
     async (scheme, width) => {
       const other = await openPage(browser, { colorScheme: scheme, viewport: { width, height: 844 } })

@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { keyHash } from '../../../src/base/auth.ts'
 import type { Settings } from '../../../src/config/schema.ts'
-import { axeViolations } from '../../support/axe.ts'
+import { axeViews, axeViolations } from '../../support/axe.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
 import { chat, user } from '../../support/conversation.ts'
 import { call, frozenSession, rest } from '../../support/rest.ts'
@@ -249,14 +249,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await page.getByText('cwm does not answer.').waitFor({ state: 'hidden' })
   })
 
-  it.each([
-    ['light', 1440],
-    ['dark', 1440],
-    ['light', 1024],
-    ['dark', 1024],
-    ['light', 390],
-    ['dark', 390],
-  ] as const)(
+  it.each(axeViews)(
     'has nothing that axe finds, %s at %i pixels, and nothing wider than the screen',
     async (colorScheme, width) => {
       const other = await openPage(browser, { colorScheme, viewport: { width, height: 844 } })
