@@ -11,6 +11,7 @@ import type { WindowRecord } from '../base/records.ts'
 import { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
 import { answerChat, type ChatAnswererParts } from './chat-answerer.ts'
+import { readChatControls } from './chat-controls.ts'
 import { readChatQuestion } from './chat-question.ts'
 
 interface Env {
@@ -30,8 +31,6 @@ export interface AskChatParts extends ChatAnswererParts {
 const BASE = '/cwm/a/:tag'
 /** As for windows: `labels` in src/wire/windows.ts. */
 const TAG = /^[\x21-\x7e]{1,64}$/
-/** The only `x-cwm-` header with an effect here: the operator names the tenant with it. */
-const TENANT_HEADER = 'x-cwm-tenant'
 
 /** The routes, to be mounted where bodies are received and parsed, and errors become answers (src/api/api.ts). */
 export function createAskChat(parts: AskChatParts): Hono<Bindings> {
@@ -52,7 +51,7 @@ export function createAskChat(parts: AskChatParts): Hono<Bindings> {
 
   app.post(`${BASE}/v1/chat/completions`, async (c) => {
     const tag = tagOf(c)
-    checkHeaders(c.env.incoming)
+    const controls = readChatControls(c.env.incoming.headers)
     const body: unknown = await c.req.json()
     if (!isObject(body)) throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
     const question = readChatQuestion(body)
@@ -62,7 +61,7 @@ export function createAskChat(parts: AskChatParts): Hono<Bindings> {
     const caller = parts.callerOf(c.env.incoming)
     const held = parts.holdAnswer(caller.sharer, RequestScope.of(c.env.outgoing))
     const hold = (bytes: number) => held.add(bytes)
-    await answerChat(parts, c.env.outgoing, { caller, tag, model: modelOf(tag), question, hold })
+    await answerChat(parts, c.env.outgoing, { caller, tag, model: modelOf(tag), question, controls, hold })
     return RESPONSE_ALREADY_SENT
   })
 
@@ -90,13 +89,6 @@ async function newestOf({ windows, callerOf }: AskChatParts, c: Ctx, tag: string
     `no frozen window under this key has the tag ${tag}; give windows this tag when you freeze them, or with PATCH /cwm/v1/windows/NAME`,
     { param: 'path' },
   )
-}
-
-/** Questions belong to no session, so headers that name a session or a window would be ignored. */
-function checkHeaders({ headers }: IncomingMessage): void {
-  const name = Object.keys(headers).find((header) => header.startsWith('x-cwm-') && header !== TENANT_HEADER)
-  if (name === undefined) return
-  throw new CwmError('INVALID_HEADER', `${name} has no effect on questions to windows; leave it out`, { param: name })
 }
 
 function checkModel(model: unknown, tag: string): void {

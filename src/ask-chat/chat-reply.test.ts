@@ -63,12 +63,3 @@ it('is an error if the reduction failed, or if no window could be asked', () => 
   expect(() => replyOf({ ...answer, failed, receipt: { ...receipt, windows: 1, failed: 1 } })).toThrow(error)
   expect(replyOf({ ...answer, failed, receipt: { ...receipt, failed: 1 } }).text).toBe('Ann')
 })
-
-it('names the messages if the question is to blame', () => {
-  const error = new CwmError('CONTEXT_LENGTH_EXCEEDED', 'too long', { param: 'question' })
-  const failed = [{ window: 'one', error }]
-
-  expect(() => replyOf({ ...answer, failed, receipt: { ...receipt, windows: 1, failed: 1 } })).toThrow(
-    expect.objectContaining({ code: 'CONTEXT_LENGTH_EXCEEDED', param: 'messages' }),
-  )
-})

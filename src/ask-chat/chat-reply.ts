@@ -2,7 +2,7 @@
 
 import type { ManyAnswer } from '../ask/many-question.ts'
 import { sumOrNull } from '../ask/many-receipt.ts'
-import { CwmError } from '../base/errors.ts'
+import type { CwmError } from '../base/errors.ts'
 import type { ChatUsage } from './chat-answer.ts'
 
 export interface ChatReply {
@@ -14,18 +14,12 @@ export interface ChatReply {
 /** Throws the error of the reduction, and if no window could be asked, that of the first one. */
 export function replyOf({ reduction, reductionError, failed, receipt }: ManyAnswer): ChatReply {
   const error = reductionError ?? onlyFailures(receipt.failed === receipt.windows, failed[0]?.error)
-  if (error !== undefined) throw inTermsOfChat(error)
+  if (error !== undefined) throw error
   return {
     text: reduction?.answer ?? nothingFound(receipt.notFound, receipt.failed),
     finishReason: reduction?.finishReason === 'length' ? 'length' : 'stop',
     usage: usageOf(receipt),
   }
-}
-
-/** The question is the last of a chat's messages. */
-function inTermsOfChat(error: CwmError): CwmError {
-  if (error.param !== 'question') return error
-  return new CwmError(error.code, error.message, { param: 'messages', cause: error })
 }
 
 function onlyFailures(isTotal: boolean, first: CwmError | undefined): CwmError | undefined {

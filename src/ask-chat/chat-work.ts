@@ -1,11 +1,13 @@
 // Handles a message of a chat app: asks the windows with the tag or, for a side request, the model alone.
 
 import { type ManyAsker, mostFrequent } from '../ask/ask-many.ts'
-import type { ManyQuestion } from '../ask/many-question.ts'
+import type { AskEvent, ManyQuestion } from '../ask/many-question.ts'
 import type { SideAnswer, SideChat, SideOptions } from '../ask/side-chat.ts'
+import { toCwmError } from '../base/errors.ts'
 import type { Caller } from '../base/tenants.ts'
 import { isSideRequest } from '../identity/side-requests.ts'
 import type { Windows } from '../windows/windows.ts'
+import { type ChatControls, inTermsOfChat } from './chat-controls.ts'
 import type { ChatQuestion } from './chat-question.ts'
 import { type ChatReply, replyOf } from './chat-reply.ts'
 import { progressLine } from './progress.ts'
@@ -26,6 +28,8 @@ export interface ChatRequest {
   /** The name that the app knows. */
   readonly model: string
   readonly question: ChatQuestion
+  /** Side requests ask no windows, so these have no effect on them. */
+  readonly controls: ChatControls
   /** Reserves memory for the answers of windows, bytes. Throws `OVERLOADED`. */
   readonly hold: (bytes: number) => void
 }
@@ -54,7 +58,7 @@ export function runChat(
 
 async function askWindows(
   { manyAsker, reduceModel }: ChatWorkParts,
-  { caller, tag, question, hold }: ChatRequest,
+  { caller, tag, question, controls, hold }: ChatRequest,
   signal: AbortSignal,
   { onProgress, onText }: ChatListener,
 ): Promise<ChatReply> {
@@ -66,28 +70,26 @@ async function askWindows(
     question: question.question,
     instructions: undefined,
     windows: { tag },
-    select: undefined,
+    select: controls.select === undefined ? undefined : { text: controls.select },
     parallel: undefined,
     maxTokens: question.maxTokens,
     temperature: question.temperature,
-    budgetTokens: undefined,
+    budgetTokens: controls.budgetTokens,
     reduce: 'synthesize',
     reduceModel,
-    deadlineMs: undefined,
+    deadlineMs: controls.deadlineMs,
     conversation: question.conversation,
   }
-  const answer = await manyAsker.ask(asked, {
-    apiKey,
-    actor,
-    signal,
-    hold,
-    onEvent: (event) => {
-      const line = progressLine(event)
-      if (line !== undefined) onProgress(line)
-      if (event.type === 'text') onText(event.text)
-    },
-  })
-  return replyOf(answer)
+  const onEvent = (event: AskEvent) => {
+    const line = progressLine(event)
+    if (line !== undefined) onProgress(line)
+    if (event.type === 'text') onText(event.text)
+  }
+  try {
+    return replyOf(await manyAsker.ask(asked, { apiKey, actor, signal, hold, onEvent }))
+  } catch (thrown) {
+    throw inTermsOfChat(toCwmError(thrown))
+  }
 }
 
 async function chatAside(

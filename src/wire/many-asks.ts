@@ -5,9 +5,10 @@ import { askReceiptSchema, askUsageSchema, questionText } from './asks.ts'
 import { errorSchema } from './error.ts'
 import { count } from './scalars.ts'
 
-const MAX_WINDOWS = 1_000
+/** Windows of one question. */
+export const MAX_WINDOWS = 1_000
 const MAX_PARALLEL = 64
-const MAX_DEADLINE_MS = 86_400_000
+export const MAX_DEADLINE_MS = 86_400_000
 
 const chosen = z
   .strictObject({
