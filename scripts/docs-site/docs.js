@@ -64,7 +64,7 @@ async function copy(text) {
   }
   const area = document.createElement('textarea')
   area.value = text
-  area.className = 'hidden'
+  area.className = 'unseen'
   document.body.append(area)
   area.select()
   const done = document.execCommand('copy')

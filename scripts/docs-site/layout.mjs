@@ -32,7 +32,7 @@ export function documentOf({ page, title, html, headings }, { entries, assets, v
 <header>
 <button type="button" id="menu" aria-expanded="false" aria-controls="pages">Menu</button>
 <a class="brand" href="${BASE}"><strong>cwm</strong> docs <span class="quiet">${escapeHtml(version)}</span></a>
-<form id="search" role="search" hidden><label class="hidden" for="query">Search the docs</label>
+<form id="search" role="search" hidden><label class="unseen" for="query">Search the docs</label>
 <input id="query" type="search" placeholder="Search (press /)" autocomplete="off" spellcheck="false" aria-controls="results"></form>
 <nav aria-label="Elsewhere in cwm"><a href="/cwm/ui">Dashboard</a> <a href="/cwm/ui/rest">REST</a></nav>
 </header>

@@ -108,26 +108,19 @@ function resolveImage(href, page, images) {
   return `asset:${basename(file)}`
 }
 
+/** Colors and basics of the dashboard, so that both look alike. Its other rules would disturb a page. */
+const sharedStyles = ['assets/styles/tokens.css', 'assets/styles/base.css']
+
 /** Files that pages need, by name. */
 function assetsOf(entries, images) {
   const own = (name) => readFileSync(new URL(name, import.meta.url))
   return new Map([
-    ['docs.css', Buffer.concat([Buffer.from(colorsOfDashboard()), own('docs.css')])],
+    ['docs.css', Buffer.concat([...sharedStyles.map((name) => readFileSync(join(root, name))), own('docs.css')])],
     ['docs.js', own('docs.js')],
     ['icon.svg', readFileSync(join(root, 'assets/icon.svg'))],
     ['search.json', Buffer.from(JSON.stringify(searchIndexOf(entries)))],
     ...[...images].map(([name, file]) => [name, readFileSync(file)]),
   ])
-}
-
-/** The dashboard's colors, light and dark: both look alike, and its other rules cannot disturb a page. */
-function colorsOfDashboard() {
-  const css = readFileSync(join(root, 'assets/dashboard.css'), 'utf8')
-  const light = /^:root \{[^}]*\}/m.exec(css)?.[0]
-  const dark = /^@media \(prefers-color-scheme: dark\) \{\s*:root \{[^}]*\}\s*\}/m.exec(css)?.[0]
-  if (light === undefined || dark === undefined)
-    throw new Error('assets/dashboard.css has no :root colors, light and dark')
-  return `${light}\n\n${dark}\n\n`
 }
 
 /** Pages as `[address, title]`, sections as `[number of the page, heading, anchor, text]`. */

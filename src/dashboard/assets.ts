@@ -1,5 +1,5 @@
-// Static files of the dashboard: our own (the scripts are modules that import each other), and htmx and uPlot as installed by npm. Their address contains a hash of all of them, so that
-// browsers can cache them indefinitely.
+// Static files of the dashboard: our own (the scripts are modules that import each other), and htmx and uPlot as installed by npm. Their
+// address contains a hash of all of them, so that browsers can cache them indefinitely.
 
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -13,13 +13,14 @@ import { StaticDocument } from '../base/static-document.ts'
 const { resolve } = createRequire(import.meta.url)
 const own = (name: string) => fileURLToPath(new URL(`../../assets/${name}`, import.meta.url))
 
+const style = (name: string) => own(`styles/${name}.css`)
+
+/** Each is one file, or several that are served as one. */
 const files = {
-  'dashboard.css': () => own('dashboard.css'),
+  'dashboard.css': () => ['tokens', 'base', 'frame', 'controls', 'tables', 'facts', 'dialog'].map(style),
   'dashboard.js': () => own('dashboard.js'),
   'charts.js': () => own('charts.js'),
-  'ask.css': () => own('ask.css'),
   'ask.js': () => own('ask.js'),
-  'lists.css': () => own('lists.css'),
   'lists.js': () => own('lists.js'),
   'copy.js': () => own('copy.js'),
   'dialog.js': () => own('dialog.js'),
@@ -27,12 +28,15 @@ const files = {
   'live.js': () => own('live.js'),
   'navigation.js': () => own('navigation.js'),
   'times.js': () => own('times.js'),
+  'overview.css': () => style('overview'),
+  'lists.css': () => ['lists', 'gauge', 'details', 'messages'].map(style),
+  'ask.css': () => style('ask'),
+  'reading.css': () => style('reading'),
   'icon.svg': () => own('icon.svg'),
   'htmx.js': () => resolve('htmx.org/dist/htmx.min.js'),
   'uplot.js': () => resolve('uplot/dist/uPlot.iife.min.js'),
   'uplot.css': () => resolve('uplot/dist/uPlot.min.css'),
-}
-export type AssetName = keyof typeof files
+} satisfies Readonly<Record<string, () => string | readonly string[]>>
 
 const types: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -90,7 +94,7 @@ async function load() {
   const hash = createHash('sha256')
   const all = new Map<string, Asset>()
   for (const [name, path] of Object.entries(files)) {
-    const bytes = await readFile(path())
+    const bytes = Buffer.concat(await Promise.all([path()].flat().map((one) => readFile(one))))
     hash.update(name).update(bytes)
     const type = types[extname(name)] ?? 'application/octet-stream'
     const document = (build: () => Uint8Array | Promise<Uint8Array>) => new StaticDocument(type, build, IMMUTABLE)

@@ -15,6 +15,7 @@ export function FilterForm({ name, label, path, children }: FilterFormProps) {
     <search aria-label={label}>
       <form
         id="filter"
+        class="filter"
         action={path}
         hx-get={path}
         hx-target={`#${name}`}

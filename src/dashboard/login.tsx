@@ -124,7 +124,7 @@ export function ChooseTenant({ to }: { readonly to: string }) {
     <section class="card" aria-labelledby="choose-title">
       <h2 id="choose-title">Choose a tenant</h2>
       <p>This page shows the data of one tenant.</p>
-      <form method="post" action="/cwm/ui/tenant" class="choose">
+      <form method="post" action="/cwm/ui/tenant">
         <input type="hidden" name="to" value={to} />
         <Field name="tenant" label="Tenant" required />
         <button type="submit" class="primary">

@@ -12,10 +12,10 @@ const anchorOf = ({ method, path }: RestOperation) =>
 export function RestPage({ assets, model }: { readonly assets: string; readonly model: RestModel }) {
   const names = new Set(model.shapes.map(({ name }) => name))
   return (
-    <Document title="cwm: REST" assets={assets}>
+    <Document title="cwm: REST" assets={assets} styles={['reading.css']}>
       <main class="reading">
         <h1>
-          REST <span class="quiet tenant">cwm {model.version}</span>
+          REST <span class="quiet version">cwm {model.version}</span>
         </h1>
         <p>
           Send your API key as on the forwarded paths: <code>authorization: Bearer KEY</code>. A key has access to its

@@ -30,7 +30,14 @@ export const ask: Mount = (app, pages) => {
     const libraries = data.map(({ name }) => name)
     const question = c.req.query('question') ?? ''
     const body = <AskPage choice={choice} chosen={chosen} libraries={libraries} question={question} />
-    return await pages.show(c, { tab: 'ask', title: 'Ask', body, url, scripts: ['ask.js'], styles: ['ask.css'] })
+    return await pages.show(c, {
+      tab: 'ask',
+      title: 'Ask',
+      body,
+      url,
+      scripts: ['ask.js'],
+      styles: ['lists.css', 'ask.css'],
+    })
   })
   app.post('/ask/run', async (c) => {
     const headers = { 'content-type': 'application/json' }

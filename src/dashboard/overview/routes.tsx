@@ -23,7 +23,7 @@ export const overview: Mount = (app, pages) => {
       body: <Overview span={span} usage={usage} tenant={tenant} now={now} />,
       url: overviewUrl(span),
       scripts: ['uplot.js', 'charts.js'],
-      styles: ['uplot.css'],
+      styles: ['uplot.css', 'overview.css'],
     })
   })
 }
