@@ -2,6 +2,7 @@
 
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { type RateLimit, rateLimitOf } from '../base/rates.ts'
 import type { Page, PageRequest } from '../store/store-values.ts'
 import type { KeyJson } from '../wire/keys.ts'
 import type { Bindings } from './bindings.ts'
@@ -17,6 +18,8 @@ export interface KeyReport {
   readonly createdAt: number | undefined
   readonly expiresAt: number | undefined
   readonly isExpired: boolean
+  /** Of this key alone. */
+  readonly rate: RateLimit | undefined
   readonly lastUsedAt: number | undefined
 }
 
@@ -25,6 +28,8 @@ export interface NewKey {
   readonly name: string
   /** Milliseconds since the epoch; undefined: it does not expire. */
   readonly expiresAt: number | undefined
+  /** Of this key alone; undefined: it counts only toward its tenant. */
+  readonly rate: RateLimit | undefined
 }
 
 export interface KeyHandlerParts {
@@ -43,10 +48,10 @@ export function mountKeys(
 ): void {
   app.openapi(createKey, async (c) => {
     requireOperator(c)
-    const { tenant, name, expires_at, expires_in_s } = c.req.valid('json')
+    const { tenant, name, expires_at, expires_in_s, ...limits } = c.req.valid('json')
     const inTime = expires_in_s === undefined ? undefined : now() + expires_in_s * 1_000
     const expiresAt = expires_at === undefined ? inTime : Date.parse(expires_at)
-    const { report, secret } = await keys.create({ tenant, name, expiresAt })
+    const { report, secret } = await keys.create({ tenant, name, expiresAt, rate: rateLimitOf(limits) })
     // No cache on the way may keep the secret.
     return c.json({ ...keyToWire(report), secret }, 201, { 'cache-control': 'no-store' })
   })
@@ -64,7 +69,7 @@ export function mountKeys(
   })
 }
 
-function keyToWire({ id, tenant, name, createdAt, expiresAt, isExpired, lastUsedAt }: KeyReport): KeyJson {
+function keyToWire({ id, tenant, name, createdAt, expiresAt, isExpired, rate, lastUsedAt }: KeyReport): KeyJson {
   const time = (at: number | undefined) => (at === undefined ? null : iso(at))
   return {
     id: id ?? null,
@@ -74,6 +79,8 @@ function keyToWire({ id, tenant, name, createdAt, expiresAt, isExpired, lastUsed
     created_at: time(createdAt),
     expires_at: time(expiresAt),
     expired: isExpired,
+    requests_per_minute: rate?.requests ?? null,
+    tokens_per_minute: rate?.tokens ?? null,
     last_used_at: time(lastUsedAt),
   }
 }

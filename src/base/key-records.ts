@@ -1,5 +1,7 @@
 // API keys that the operator created by REST. Keys of the settings file have no record.
 
+import type { RateLimit } from './rates.ts'
+
 export interface KeyRecord {
   /** Random. */
   readonly id: string
@@ -11,4 +13,6 @@ export interface KeyRecord {
   readonly createdAt: number
   /** Milliseconds since the epoch; from then on it is rejected. Absent: it does not expire. */
   readonly expiresAt?: number
+  /** What this key alone may use within a minute. Absent: it counts only toward its tenant. */
+  readonly rate?: RateLimit
 }

@@ -7,6 +7,16 @@ export interface RateLimit {
   readonly tokens?: number
 }
 
+/** A limit as settings and requests state it; undefined if nothing is limited. */
+export function rateLimitOf(limits: {
+  readonly requests_per_minute?: number | undefined
+  readonly tokens_per_minute?: number | undefined
+}): RateLimit | undefined {
+  const { requests_per_minute: requests, tokens_per_minute: tokens } = limits
+  if (requests === undefined && tokens === undefined) return undefined
+  return { ...(requests === undefined ? {} : { requests }), ...(tokens === undefined ? {} : { tokens }) }
+}
+
 /** The limits that apply to one request: its tenant's, and those of the key alone. */
 export interface RateLimits {
   readonly tenant?: RateLimit

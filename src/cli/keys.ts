@@ -4,11 +4,17 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { CreatedKeyJson, CreateKeyBody, KeyJson } from '../wire/keys.ts'
 import { type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { confirm } from './client/confirm.ts'
-import { type ListOptions, listAll, showPage, withPaging } from './client/lists.ts'
+import { type ListOptions, listAll, positive, showPage, withPaging } from './client/lists.ts'
 import type { Column } from './terminal/table.ts'
 import { formatAge } from './terminal/text.ts'
 
 type Expiry = Pick<CreateKeyBody, 'expires_at' | 'expires_in_s'>
+
+interface CreateOptions {
+  readonly expires?: Expiry
+  readonly requestsPerMinute?: number
+  readonly tokensPerMinute?: number
+}
 
 const PATH = '/cwm/v1/keys'
 const spansS = { m: 60, h: 3_600, d: 86_400 } as const
@@ -34,9 +40,12 @@ export function addKeys(program: Command): void {
   withConnection(keys.command('create <tenant> <name>'))
     .description('Create a key for a tenant; prints the key, which is not shown again')
     .option('--expires <when>', 'when it expires: 12h, 30d, or a time like 2027-01-31 (default: never)', expiryOf)
-    .action((tenant: string, name: string, options: CommonOptions & { expires?: Expiry }) =>
+    .option('--requests-per-minute <n>', 'limit of this key alone; it counts toward its tenant too', positive)
+    .option('--tokens-per-minute <n>', 'limit of this key alone, in computed tokens', positive)
+    .action((tenant: string, name: string, options: CommonOptions & CreateOptions) =>
       runCommand(options, async ({ rest, screen, show, json, signal }) => {
-        const body: CreateKeyBody = { tenant, name, ...options.expires }
+        const { expires, requestsPerMinute: requests_per_minute, tokensPerMinute: tokens_per_minute } = options
+        const body: CreateKeyBody = { tenant, name, ...expires, requests_per_minute, tokens_per_minute }
         const created = await rest.json<CreatedKeyJson>(PATH, { method: 'POST', body, signal })
         // Alone on standard output, so that it can be piped.
         show(created, ({ secret }) => [secret])
@@ -66,9 +75,18 @@ function expiryOf(text: string): Expiry {
   throw new InvalidArgumentError('It must be a span like 90m, 12h, or 30d, or a time like 2027-01-31T00:00:00Z.')
 }
 
-function formatCreated({ id, tenant, name, expires_at }: CreatedKeyJson): string {
+function formatCreated(created: CreatedKeyJson): string {
+  const { id, tenant, name, expires_at } = created
   const until = expires_at === null ? 'does not expire' : `expires at ${expires_at}`
-  return `\nThis is key ${name} of ${tenant}. It ${until}. cwm stores only its hash, so give it to the tenant now.\nto revoke it: cwm keys revoke ${id}`
+  return `\nThis is key ${name} of ${tenant}. It ${until}.${formatLimits(created)} cwm stores only its hash, so give it to the tenant now.\nto revoke it: cwm keys revoke ${id}`
+}
+
+function formatLimits({ requests_per_minute, tokens_per_minute }: KeyJson): string {
+  const limits = [
+    ...(requests_per_minute === null ? [] : [`${requests_per_minute} requests`]),
+    ...(tokens_per_minute === null ? [] : [`${tokens_per_minute} tokens`]),
+  ]
+  return limits.length === 0 ? '' : ` It may use ${limits.join(' and ')} a minute.`
 }
 
 const columns = (now: number): readonly Column<KeyJson>[] => [
@@ -93,4 +111,6 @@ const columns = (now: number): readonly Column<KeyJson>[] => [
     omit: 1,
   },
   { title: 'ID', value: ({ id }) => id ?? undefined },
+  { title: 'REQ/MIN', value: ({ requests_per_minute }) => requests_per_minute ?? undefined, omit: 2 },
+  { title: 'TOKENS/MIN', value: ({ tokens_per_minute }) => tokens_per_minute ?? undefined, omit: 2 },
 ]

@@ -30,7 +30,7 @@ function operations() {
   }
   const tenants = { areListed: true, ids: ['acme'], isListed: () => true, keysOf: () => [] }
   const keys = new KeyOperations({ storedKeys, tenants, audit: { record: () => {} }, now: () => now })
-  const create = (name: string, expiresAt?: number) => keys.create({ tenant: 'acme', name, expiresAt })
+  const create = (name: string, expiresAt?: number) => keys.create({ tenant: 'acme', name, expiresAt, rate: undefined })
   const later = (ms: number) => {
     now += ms
   }

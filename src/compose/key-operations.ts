@@ -6,6 +6,7 @@ import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { KeyRecord } from '../base/key-records.ts'
+import type { RateLimit } from '../base/rates.ts'
 import type { Audit } from '../journal/audit.ts'
 import { positionIn, toPage } from '../store/page.ts'
 import type { Page, PageRequest } from '../store/store-values.ts'
@@ -32,7 +33,12 @@ export class KeyOperations {
    * Creates a key. Throws `NOT_SUPPORTED` if no tenants are listed, `TENANT_NOT_FOUND`, `INVALID_FIELD` for an expiry that has passed,
    * `KEY_NAME_TAKEN`, `QUOTA_EXCEEDED`, and `STORE_UNAVAILABLE`.
    */
-  async create({ tenant, name, expiresAt }: NewKey): Promise<{ readonly report: KeyReport; readonly secret: string }> {
+  async create({
+    tenant,
+    name,
+    expiresAt,
+    rate,
+  }: NewKey): Promise<{ readonly report: KeyReport; readonly secret: string }> {
     const { now } = this.#parts
     this.#requireTenant(tenant)
     if (expiresAt !== undefined && expiresAt <= now()) {
@@ -47,6 +53,7 @@ export class KeyOperations {
       sha256: keyHash(secret),
       createdAt: now(),
       ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(rate === undefined ? {} : { rate }),
     }
     await this.#recorded('create', key, () => this.#add(key))
     return { report: this.#reportOf(key, undefined), secret }
@@ -138,17 +145,19 @@ export class KeyOperations {
 
   #keysOf(tenant: string): readonly KeyReport[] {
     const { tenants, storedKeys } = this.#parts
-    const keys = [...tenants.keysOf(tenant), ...storedKeys.of(tenant)].map((key) => this.#reportOf(key, undefined))
+    const ofFile = tenants.keysOf(tenant).map(({ policy, ...key }) => ({ ...key, rate: policy.rates?.key }))
+    const keys = [...ofFile, ...storedKeys.of(tenant)].map((key) => this.#reportOf(key, undefined))
     return keys.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
   }
 
   #reportOf(
-    key: Pick<KeyRecord, 'tenant' | 'name' | 'expiresAt'> & Partial<Pick<KeyRecord, 'id' | 'createdAt'>>,
+    key: Pick<KeyRecord, 'tenant' | 'name' | 'expiresAt'> &
+      Partial<Pick<KeyRecord, 'id' | 'createdAt'>> & { readonly rate?: RateLimit | undefined },
     lastUsedAt: number | undefined,
   ): KeyReport {
-    const { id, tenant, name, createdAt, expiresAt } = key
+    const { id, tenant, name, createdAt, expiresAt, rate } = key
     const isExpired = expiresAt !== undefined && expiresAt <= this.#parts.now()
-    return { id, tenant, name, createdAt, expiresAt, isExpired, lastUsedAt }
+    return { id, tenant, name, createdAt, expiresAt, isExpired, rate, lastUsedAt }
   }
 
   async #withUses(reports: readonly KeyReport[]): Promise<readonly KeyReport[]> {

@@ -1,6 +1,6 @@
 // Converts settings to tenant policies: one for each listed tenant, and a default for all others.
 
-import type { RateLimit } from '../base/rates.ts'
+import { rateLimitOf } from '../base/rates.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { TenantEntry } from '../tenants/tenants.ts'
 import type { Settings } from './schema.ts'
@@ -23,7 +23,7 @@ export function policiesOf(settings: Settings): Policies {
         name,
         sha256,
         ...(expires === undefined ? {} : { expiresAt: Date.parse(expires) }),
-        rate: rateOf(limits),
+        rate: rateLimitOf(limits),
       })),
       policy: policyOf({ ...settings, ...given(tenant) }),
     })),
@@ -43,7 +43,7 @@ function policyOf(settings: PolicySettings): TenantPolicy {
     max_pinned_tokens,
     pin_ttl_ms,
   } = settings
-  const rate = rateOf(settings)
+  const rate = rateLimitOf(settings)
   return {
     ...(models === undefined ? {} : { models: new Set(models) }),
     allowedFields: new Set(settings.allowed_fields.map((name) => name.toLowerCase())),
@@ -67,15 +67,6 @@ function policyOf(settings: PolicySettings): TenantPolicy {
       maxAutoWindows: settings.max_auto_windows,
     },
   }
-}
-
-/** Undefined if nothing is limited. */
-function rateOf({
-  requests_per_minute: requests,
-  tokens_per_minute: tokens,
-}: Pick<TenantSetting, 'requests_per_minute' | 'tokens_per_minute'>): RateLimit | undefined {
-  if (requests === undefined && tokens === undefined) return undefined
-  return { ...(requests === undefined ? {} : { requests }), ...(tokens === undefined ? {} : { tokens }) }
 }
 
 /** Removes undefined fields, which would override the defaults when spread. */

@@ -7,7 +7,7 @@ import { type Credentials, keyHash, readApiKey, readCredentials } from '../base/
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
-import type { Caller } from '../base/tenants.ts'
+import { type Caller, policyOfKey } from '../base/tenants.ts'
 import type { ClientAddresses } from './client-addresses.ts'
 import { ExpiryTimer } from './expiry-timer.ts'
 import type { KeyDeriver } from './salt.ts'
@@ -250,8 +250,8 @@ export class Callers {
     if (listed !== undefined) return listed
     const made = stored.byHash(hash)
     if (made === undefined || !tenants.isListed(made.tenant)) return undefined
-    const { sha256: _, createdAt: __, ...key } = made
-    return { ...key, policy: tenants.policyOf(made.tenant) }
+    const { sha256: _, createdAt: __, rate, ...key } = made
+    return { ...key, policy: policyOfKey(tenants.policyOf(made.tenant), rate) }
   }
 
   /** Throws `UNAUTHORIZED` if the key has expired, and `STORE_UNAVAILABLE` if the store has not confirmed it for too long. */

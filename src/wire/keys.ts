@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { keyNamePattern, keyNameRule } from '../base/auth.ts'
 import { pageQuery } from './lists.ts'
-import { time } from './scalars.ts'
+import { count, time } from './scalars.ts'
 
 const TEN_YEARS_S = 315_360_000
 
@@ -19,6 +19,10 @@ export const keySchema = z
     created_at: time.nullable().describe('Null for a key of the settings file'),
     expires_at: time.nullable().describe('From then on it is rejected. Null: it does not expire'),
     expired: z.boolean(),
+    requests_per_minute: count
+      .nullable()
+      .describe('What this key alone may use. Null: only the limits of its tenant apply'),
+    tokens_per_minute: count.nullable(),
     last_used_at: time
       .nullable()
       .describe(
@@ -43,6 +47,13 @@ export const createKeyBody = z
       .max(TEN_YEARS_S)
       .optional()
       .describe('Seconds from now, instead of `expires_at`. Without either, it does not expire'),
+    requests_per_minute: z
+      .number()
+      .int()
+      .min(1)
+      .optional()
+      .describe('What this key alone may use. It counts toward its tenant too'),
+    tokens_per_minute: z.number().int().min(1).optional(),
   })
   .refine(({ expires_at, expires_in_s }) => expires_at === undefined || expires_in_s === undefined, {
     path: ['expires_in_s'],

@@ -45,6 +45,19 @@ it('creates one that expires at a time, or never', async () => {
   expect(await statusesOf(stack.url, dated.secret)).toEqual([200, 200])
 })
 
+it('creates one with limits of its own, and says them', async () => {
+  const { err } = await cwm(['create', 'acme', 'few', '--requests-per-minute', '60', '--tokens-per-minute', '50000'])
+  const wrong = await cwm(['create', 'acme', 'none', '--requests-per-minute', '0'])
+
+  expect(err).toContain('It may use 60 requests and 50000 tokens a minute.')
+  const [key] = (await list('--tenant', 'acme')).filter(({ name }) => name === 'few')
+  expect(key).toMatchObject({ requests_per_minute: 60, tokens_per_minute: 50_000 })
+  const line = (await cwm(['list', '--tenant', 'acme'])).out.split('\n').find((text) => text.includes('\tfew\t'))
+  expect(line?.split('\t').slice(-2)).toEqual(['60', '50000'])
+  expect([wrong.ended, wrong.err.includes('It must be a whole number, 1 or more.')]).toEqual([2, true])
+  await cwm(['revoke', String(key?.id), '--yes'])
+})
+
 it('lists keys of the file and of the store with tabs between for programs, page by page', async () => {
   const { out } = await cwm(['list', '--limit', '2'])
 

@@ -68,6 +68,8 @@ describe('a key created by REST', () => {
         created_at: null,
         expires_at: null,
         expired: false,
+        requests_per_minute: null,
+        tokens_per_minute: null,
         last_used_at: null,
       },
     ])
@@ -189,7 +191,7 @@ describe('a key that is revoked', () => {
 
 describe('a key that expires', () => {
   it('is rejected from then on with a message that says so, and its event stream and login end', async () => {
-    const { secret, expires_at } = await createKey(stack.url, { tenant: 'acme', name: 'short', expires_in_s: 1 })
+    const { secret, expires_at } = await createKey(stack.url, { tenant: 'acme', name: 'short', expires_in_s: 2 })
     const stream = await listen(stack.url, bearer(secret))
     const cookie = await login(secret)
     expect(await statusesOf(stack.url, secret)).toEqual([200, 200])
@@ -251,6 +253,9 @@ describe('keys by REST', () => {
     [{ tenant: 'acme', name: 'a', expires_at: '2020-01-01T00:00:00Z' }, 'expires_at'],
     [{ tenant: 'acme', name: 'a', expires_in_s: 0 }, 'expires_in_s'],
     [{ tenant: 'acme', name: 'a', expires_in_s: 1, expires_at: '2099-01-01T00:00:00Z' }, 'expires_in_s'],
+    [{ tenant: 'acme', name: 'a', requests_per_minute: 0 }, 'requests_per_minute'],
+    [{ tenant: 'acme', name: 'a', tokens_per_minute: 1.5 }, 'tokens_per_minute'],
+    [{ tenant: 'acme', name: 'a', tokens_per_minute: '9' }, 'tokens_per_minute'],
     [{ tenant: 'acme', name: 'a', sha256: 'x' }, 'sha256'],
   ])('are not created from %j', async (body, param) => {
     const got = await post(body)

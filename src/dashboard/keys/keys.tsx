@@ -3,6 +3,7 @@
 import type { CreatedKeyJson, KeyJson } from '../../wire/keys.ts'
 import type { PageJson } from '../../wire/lists.ts'
 import { Ago, Copy, Field, FieldList, Note, Submit } from '../components.tsx'
+import { formatNumber } from '../format.ts'
 import { type Column, List } from '../list.tsx'
 import { Receipt } from '../receipts.tsx'
 
@@ -10,6 +11,7 @@ const columns: readonly Column[] = [
   { title: 'Key' },
   { title: 'Tenant' },
   { title: 'Expires' },
+  { title: 'Limits a minute', kind: 'wide' },
   { title: 'Last used', kind: 'wide' },
   { title: 'Created', kind: 'wide' },
   { title: 'Action', kind: 'action' },
@@ -29,6 +31,13 @@ export function CreateForm() {
         <Field name="tenant" label="Tenant" required />
         <Field name="name" label="Name" required />
         <Field name="days" label="Expires in days" type="number" hint="Leave empty for a key that does not expire." />
+        <Field
+          name="requests_per_minute"
+          label="Requests a minute"
+          type="number"
+          hint="Of this key alone. Leave empty for the limits of its tenant only."
+        />
+        <Field name="tokens_per_minute" label="Computed tokens a minute" type="number" />
         <Submit>Create key</Submit>
       </form>
     </section>
@@ -44,11 +53,12 @@ interface KeysProps {
 export function Keys({ page, cursor, now }: KeysProps) {
   return (
     <List name="keys" columns={columns} page={page} urlOf={keysUrl} cursor={cursor}>
-      {page.data.map(({ id, tenant, name, expired, expires_at, last_used_at, created_at }) => (
+      {page.data.map(({ id, tenant, name, expired, expires_at, last_used_at, created_at, ...limits }) => (
         <tr>
           <th scope="row">{name}</th>
           <td>{tenant}</td>
           <td>{expired ? <span class="state bad">expired</span> : expires_at === null ? 'never' : utc(expires_at)}</td>
+          <td class="wide">{limitsText(limits) || '–'}</td>
           <td class="wide">{last_used_at === null ? '–' : <Ago iso={last_used_at} now={now} />}</td>
           <td class="wide">{created_at === null ? 'in the settings' : <Ago iso={created_at} now={now} />}</td>
           <td class="action">
@@ -80,7 +90,19 @@ function Revoke({ id, tenant, name }: RevokeProps) {
   )
 }
 
-export function Created({ created: { tenant, name, secret, expires_at } }: { readonly created: CreatedKeyJson }) {
+/** '' without limits. */
+function limitsText({
+  requests_per_minute: requests,
+  tokens_per_minute: tokens,
+}: Pick<KeyJson, 'requests_per_minute' | 'tokens_per_minute'>): string {
+  return [
+    ...(requests === null ? [] : [`${formatNumber(requests)} requests`]),
+    ...(tokens === null ? [] : [`${formatNumber(tokens)} tokens`]),
+  ].join(', ')
+}
+
+export function Created({ created }: { readonly created: CreatedKeyJson }) {
+  const { tenant, name, secret, expires_at } = created
   return (
     <Receipt title={`Created: ${name}`}>
       <Note kind="weak">Copy the key now. It is not shown again: cwm stores only its hash.</Note>
@@ -94,6 +116,7 @@ export function Created({ created: { tenant, name, secret, expires_at } }: { rea
           ],
           ['Tenant', tenant],
           ['Expires', expires_at === null ? 'never' : utc(expires_at)],
+          ['Limits a minute', limitsText(created) || 'those of its tenant'],
         ]}
       />
     </Receipt>

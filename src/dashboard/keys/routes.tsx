@@ -27,11 +27,13 @@ export const keys: Mount = (app, pages) => {
   })
   app.post('/keys', async (c) => {
     const form = await c.req.parseBody()
-    const days = textOf(form.days)
+    const [days, requests, tokens] = [form.days, form.requests_per_minute, form.tokens_per_minute].map(textOf)
     const body: CreateKeyBody = {
       tenant: textOf(form.tenant),
       name: textOf(form.name),
       ...(days === '' ? {} : { expires_in_s: Number(days) * DAY_S }),
+      ...(requests === '' ? {} : { requests_per_minute: Number(requests) }),
+      ...(tokens === '' ? {} : { tokens_per_minute: Number(tokens) }),
     }
     const created = await pages.askAll(c)<CreatedKeyJson>('POST', '/cwm/v1/keys', body)
     return await pages.html(c, <Created created={created} />, refreshLists)

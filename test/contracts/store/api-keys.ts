@@ -38,6 +38,16 @@ export function describeApiKeys(subject: Subject): void {
       expect(await names('another')).toEqual([])
     })
 
+    it('keeps a rate limit of its own, and one that was stored without has none', async () => {
+      const limited = aKey('b', { rate: { requests: 60, tokens: 50_000 } })
+      await add(aKey('a'), limited)
+
+      const other = await subject().reopen()
+
+      expect(await other.listKeys('acme')).toEqual([aKey('a'), limited])
+      expect(await other.removeKey('key-acme-b')).toEqual(limited)
+    })
+
     it('has a name of its own within the tenant', async () => {
       expect(await store.addKey(aKey('a'), MOST)).toBe('added')
       expect(await store.addKey(aKey('a', { id: 'key-2' }), MOST)).toBe('taken')

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask, errorOf } from '../../support/client.ts'
+import { askChat, user } from '../../support/conversation.ts'
 import { until } from '../../support/deadline.ts'
 import { listen } from '../../support/event-stream.ts'
 import { bearer, createKey, fileKey, listKeys, revokeKey, statusesOf, tenantSettings } from '../../support/keys.ts'
@@ -38,6 +39,17 @@ describe.skipIf(skipsRedis)('an API key that one of two proxies created', () => 
     expect(await statusesOf(fleet.a.url, secret)).toEqual([401, 401])
     expect(await stream.ended()).toBe(true)
     expect(await statusesOf(fleet.b.url, secret)).toEqual([401, 401])
+  })
+
+  it('has one limit at both, which both show', async () => {
+    const { secret } = await createKey(fleet.a.url, { tenant: 'acme', name: 'ci', requests_per_minute: 2 })
+    const from = (url: string) => askChat(url, [user('hello')], { headers: bearer(secret) })
+
+    const got = [await from(fleet.a.url), await from(fleet.b.url), await from(fleet.a.url), await from(fleet.b.url)]
+
+    expect(got.map(({ status }) => status)).toEqual([200, 200, 429, 429])
+    expect(got.map(({ headers }) => headers['x-ratelimit-limit-requests'])).toEqual(['2', '2', '2', '2'])
+    expect((await listKeys(fleet.b.url, '?tenant=acme')).data[0]).toMatchObject({ requests_per_minute: 2 })
   })
 
   it('can be revoked at the other, which shows its last use', async () => {
