@@ -1,6 +1,6 @@
 // The Helm chart: helm accepts and renders it, Kubernetes' own schemas accept the result, and cwm accepts the settings in it.
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,7 +8,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { settingsSchema } from '../../src/config/schema.ts'
 import { ask } from '../support/client.ts'
-import { run, runPython, skipsWithout } from '../support/deploy-tools.ts'
+import { root, run, runPython, skipsWithout } from '../support/deploy-tools.ts'
 import { documentsOf } from '../support/deploy-yaml.ts'
 import { unknownVariablesIn } from '../support/named-settings.ts'
 import { type Stack, startStack } from '../support/stack.ts'
@@ -28,6 +28,14 @@ const deploymentSchema = z.object({
       }),
     }),
   }),
+})
+const autoscalerSchema = z.object({
+  kind: z.literal('HorizontalPodAutoscaler'),
+  spec: z.object({ metrics: z.tuple([z.object({ pods: z.object({ metric: z.object({ name: z.string() }) }) })]) }),
+})
+/** The configuration of prometheus-adapter. */
+const adapterSchema = z.object({
+  rules: z.array(z.object({ seriesQuery: z.string(), name: z.object({ as: z.string() }) })),
 })
 const settingsSecretSchema = z.object({ kind: z.literal('Secret'), stringData: z.object({ 'cwm.yaml': z.string() }) })
 
@@ -92,6 +100,19 @@ describe.skipIf(skipsWithout('helm', 'python'))('the Helm chart', () => {
     const answers = await Promise.all(paths.map((path) => ask(stack.url, path)))
 
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+  })
+
+  it('scales by a metric that cwm has, and that the documented adapter serves', async () => {
+    const { text } = await render('several')
+    const { name } = find(text, autoscalerSchema).spec.metrics[0].pods.metric
+    const metrics = await ask(stack.url, '/cwm/metrics')
+    const page = await readFile(join(root, 'docs/deploy.md'), 'utf8')
+    const [, yaml = ''] = /```yaml\n(rules:\n[\s\S]*?)```/.exec(page) ?? []
+    const { rules } = adapterSchema.parse(parse(yaml))
+
+    expect(metrics.text).toMatch(new RegExp(`^${name} \\d+$`, 'm'))
+    expect(rules.map((rule) => rule.name.as)).toEqual([name])
+    expect(rules[0]?.seriesQuery).toMatch(new RegExp(`^${name}\\{`))
   })
 
   it('gives a proxy the time to stop that its settings need', async () => {
