@@ -24,8 +24,10 @@ function lineToWire({ at, counts, ...place }: UsageLine): UsageLineJson {
   const of = (name: keyof typeof countAt) => counts[countAt[name]] ?? 0
   const [requests, errors, metered, cacheReported] = [of('requests'), of('errors'), of('metered'), of('cacheReported')]
   const unmetered = requests - errors - metered
-  const isUnknown = metered === 0 && unmetered > 0
-  const isCacheUnknown = cacheReported === 0 && (metered > 0 || unmetered > 0)
+  // A failed or aborted request has used tokens that nobody reported. Without any request, the sum is 0.
+  const isEmpty = requests + of('aborted') === 0
+  const isUnknown = metered === 0 && !isEmpty
+  const isCacheUnknown = cacheReported === 0 && !isEmpty
   return {
     ...(at === undefined ? {} : { at: iso(at) }),
     ...place,

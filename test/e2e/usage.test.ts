@@ -88,8 +88,10 @@ it('counts a request whose client left apart, without tokens', async () => {
     errors: 0,
     aborted: 1,
     unmetered: 0,
-    prompt_tokens: 0,
-    completion_tokens: 0,
+    prompt_tokens: null,
+    cached_tokens: null,
+    computed_tokens: null,
+    completion_tokens: null,
   })
   expect(line.first_token.count).toBe(0)
 })
@@ -97,6 +99,7 @@ it('counts a request whose client left apart, without tokens', async () => {
 it('counts errors, and the tokens of requests without a session', async () => {
   stack = await startStack()
   await askChat(stack.url, [user('hi')], { body: { model: 'no-such-model' } })
+  expect(await onlyLine(stack.url)).toMatchObject({ requests: 1, errors: 1, unmetered: 0, prompt_tokens: null })
   const many = Array.from({ length: 400 }, (_, n) => `text ${n}`)
   for (const input of ['a few words', many]) {
     await ask(stack.url, '/v1/embeddings', { body: { model: 'sim-model', input } })
