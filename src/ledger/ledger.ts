@@ -9,7 +9,13 @@ import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { addFirstToken, countAt, noCounts, type UsageCounts } from '../base/usage-counts.ts'
 import type { FinishedRequest, UsageOwner, UsageSink, WarmedTokens } from '../base/usage-sink.ts'
-import { type LedgerAddition, type LedgerRow, MINUTE_MS, OTHER_TENANTS } from '../store/ledger-methods.ts'
+import {
+  byLedgerGroup,
+  type LedgerAddition,
+  type LedgerRow,
+  MINUTE_MS,
+  OTHER_TENANTS,
+} from '../store/ledger-methods.ts'
 import type { Store } from '../store/store.ts'
 
 export interface LedgerParts {
@@ -27,8 +33,6 @@ const MAX_TENANTS = 10_000
 /** Rows in memory: those of the current minute, and those that wait for the store. About 300 bytes each. */
 const MAX_ROWS = 20_000
 const MAX_WAITING_ROWS = 50_000
-/** SQLite adds this many in a few milliseconds, which block the event loop. */
-const TENANTS_AT_ONCE = 25
 
 type Row = Omit<LedgerRow, 'counts'> & { readonly counts: number[] }
 type Waiting = Pick<LedgerAddition, 'number' | 'batches'>
@@ -170,9 +174,10 @@ export class Ledger implements UsageSink {
     const batches = [...this.#current].map(([tenant, rows]) => ({ tenant, rows: [...rows.values()] }))
     this.#current = new Map()
     this.#rows = 0
-    for (let n = 0; n < batches.length; n += TENANTS_AT_ONCE) {
+    // An addition per group: none takes long, and SQLite adds up a group's additions before it writes sums.
+    for (const some of byLedgerGroup(batches).values()) {
       this.#number++
-      this.#waiting.push({ number: this.#number, batches: batches.slice(n, n + TENANTS_AT_ONCE) })
+      this.#waiting.push({ number: this.#number, batches: some })
     }
     this.#dropSurplus()
   }

@@ -1,100 +1,114 @@
-// The ledger in SQLite: a row per tenant, unit, time, key and model, with its counts as one text.
+// The ledger in SQLite: a journal (sqlite-ledger-journal.ts), and a row per tenant, unit, time, key and model, with its counts as one text.
 
-import { addCounts } from '../../base/usage-counts.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
-  HOUR_MS,
-  hourOf,
+  byLedgerGroup,
   keptFrom,
-  type LedgerAddition,
-  type LedgerBatch,
   type LedgerMethods,
-  type LedgerRow,
   type LedgerUnit,
+  ledgerGroupOf,
   OTHER_TENANTS,
-  packCounts,
   unpackCounts,
 } from '../ledger-methods.ts'
 import type { SqliteCore } from './sqlite-core.ts'
+import { ledgerJournalIn } from './sqlite-ledger-journal.ts'
 import { numberAt, textAt } from './sqlite-rows.ts'
 
 const units: readonly LedgerUnit[] = ['minute', 'hour']
+/** A group's journal is folded after so many additions: each minute, as an addition comes at most once a second. */
+const FOLD_ADDITIONS = 60
+/** Or earlier, once it has so many rows of tenants. Folding them takes a few milliseconds, which block the event loop. */
+const FOLD_ROWS = 1_000
+
+/** What a group's journal holds since it was folded. */
+interface Unfolded {
+  additions: number
+  rows: number
+}
 
 /** The ledger methods of the store. They do not flush pending turns, because counts do not depend on them. */
-export function ledgerIn({ db, now }: SqliteCore): LedgerMethods {
+export function ledgerIn(core: SqliteCore): LedgerMethods {
+  const { db } = core
+  const journal = ledgerJournalIn(core)
   const sql = db.prepareAll({
-    seen: 'SELECT number FROM ledger_sources WHERE tenant = ? AND source = ?',
-    see: 'INSERT OR REPLACE INTO ledger_sources (tenant, source, number, at) VALUES (?, ?, ?, ?)',
-    listedAt: 'SELECT at FROM ledger_tenants WHERE tenant = ?',
-    countTenants: 'SELECT count(*) FROM ledger_tenants',
-    list: 'INSERT OR REPLACE INTO ledger_tenants (tenant, at) VALUES (?, ?)',
     tenants: 'SELECT tenant FROM ledger_tenants ORDER BY tenant',
-    get: 'SELECT counts FROM ledger WHERE tenant = ? AND unit = ? AND at = ? AND key = ? AND model = ?',
-    put: 'INSERT OR REPLACE INTO ledger (tenant, unit, at, key, model, counts) VALUES (?, ?, ?, ?, ?, ?)',
     read: `SELECT at, key, model, counts FROM ledger WHERE tenant = ? AND unit = ? AND at >= ? AND at < ?
       ORDER BY at, key, model`,
     drop: 'DELETE FROM ledger WHERE unit = ? AND at < ?',
-    dropSources: 'DELETE FROM ledger_sources WHERE at < ?',
     dropTenants: 'DELETE FROM ledger_tenants WHERE at < ?',
   })
+  /** By group, of additions by this process. What an earlier one left is folded together with them. */
+  const unfolded = new Map<number, Unfolded>()
+  /** The newest number of each source. A source repeats additions only within its process, and the file belongs to one process. */
+  const numbers = new Map<string, number>()
 
-  function addRow(tenant: string, unit: LedgerUnit, at: number, { key, model, counts }: LedgerRow): void {
-    const stored = sql.get.get(tenant, unit, at, key, model)
-    const sums = [...unpackCounts(stored === undefined ? '' : textAt(stored, 0))]
-    addCounts(sums, counts)
-    sql.put.run(tenant, unit, at, key, model, packCounts(sums))
+  function fold(group: number): void {
+    journal.fold(group)
+    unfolded.set(group, { additions: 0, rows: 0 })
   }
 
-  /** Lists a tenant if there is room. Most additions find it listed, and write nothing. */
-  function isListed(tenant: string, hasRoom: () => boolean): boolean {
-    const row = sql.listedAt.get(tenant)
-    if (row === undefined && !hasRoom()) return false
-    if (row === undefined || numberAt(row, 0) < now() - HOUR_MS) sql.list.run(tenant, now())
-    return true
+  /** Whether a group's journal is due for folding, now that it has so many more rows. */
+  function isDue(group: number, rows: number): boolean {
+    // The first time earlier in some groups than in others: they would otherwise all be folded in the same second.
+    const so = unfolded.get(group) ?? { additions: group % FOLD_ADDITIONS, rows: 0 }
+    so.additions++
+    so.rows += rows
+    unfolded.set(group, so)
+    return so.additions >= FOLD_ADDITIONS || so.rows >= FOLD_ROWS
   }
 
-  function addBatch({ tenant, rows }: LedgerBatch, { source, number, maxTenants }: LedgerAddition): void {
-    const seen = sql.seen.get(tenant, source)
-    if (seen !== undefined && numberAt(seen, 0) >= number) return
-    sql.see.run(tenant, source, number, now())
-    const hasRoom = () => {
-      const total = sql.countTenants.get()
-      return total === undefined || numberAt(total, 0) < maxTenants
+  async function foldAll(): Promise<void> {
+    for (const group of await db.runBeside(() => journal.groups())) {
+      await db.runBeside(() => db.transaction('crash', () => fold(group)))
+      await nextTurn()
     }
-    const owner = isListed(tenant, hasRoom) ? tenant : OTHER_TENANTS
-    if (owner !== tenant) isListed(owner, () => true)
-    for (const row of rows) {
-      addRow(owner, 'minute', row.at, row)
-      addRow(owner, 'hour', hourOf(row.at), row)
-    }
+  }
+
+  const foldOf = (group: number) => {
+    if (journal.hasRows(group)) db.transaction('crash', () => fold(group))
   }
 
   return {
-    addToLedger: (addition) =>
-      db.runBeside(() =>
+    addToLedger: ({ source, number, batches, maxTenants }) =>
+      db.runBeside(() => {
+        if ((numbers.get(source) ?? 0) >= number) return
         db.transaction('crash', () => {
-          for (const batch of addition.batches) addBatch(batch, addition)
-        }),
-      ),
+          for (const [group, some] of byLedgerGroup(batches)) {
+            journal.append(group, some, maxTenants)
+            const rows = some.reduce((sum, batch) => sum + batch.rows.length, 0)
+            if (isDue(group, rows)) fold(group)
+          }
+        })
+        numbers.set(source, number)
+      }),
 
-    readLedger: (tenant, unit, from, to) =>
-      db.runBeside(() =>
-        sql.read.all(tenant, unit, from, to).map((row) => ({
+    async readLedger(tenant, unit, from, to) {
+      // Any group may have added to it.
+      if (tenant === OTHER_TENANTS) await foldAll()
+      return await db.runBeside(() => {
+        foldOf(ledgerGroupOf(tenant))
+        return sql.read.all(tenant, unit, from, to).map((row) => ({
           at: numberAt(row, 0),
           key: textAt(row, 1),
           model: textAt(row, 2),
           counts: unpackCounts(textAt(row, 3)),
-        })),
-      ),
+        }))
+      })
+    },
 
-    listLedgerTenants: () => db.runBeside(() => sql.tenants.all().map((row) => textAt(row, 0))),
+    async listLedgerTenants() {
+      await foldAll()
+      return await db.runBeside(() => sql.tenants.all().map((row) => textAt(row, 0)))
+    },
 
-    dropOldLedger: (at, keepMs) =>
-      db.runBeside(() =>
+    async dropOldLedger(at, keepMs) {
+      await foldAll()
+      await db.runBeside(() =>
         db.transaction('crash', () => {
           for (const unit of units) sql.drop.run(unit, keptFrom(unit, at, keepMs))
-          sql.dropSources.run(keptFrom('minute', at, keepMs))
           sql.dropTenants.run(at - keepMs)
         }),
-      ),
+      )
+    },
   }
 }

@@ -438,6 +438,17 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   INSERT INTO totals VALUES ('api_keys_revision', 0);
   `,
+  // 16: the ledger's journal (sqlite-ledger-journal.ts). Numbers of additions are kept in memory.
+  `
+  DROP TABLE ledger_sources;
+  CREATE TABLE ledger_journal (
+    id INTEGER PRIMARY KEY,
+    tenant_group INTEGER NOT NULL,
+    max_tenants INTEGER NOT NULL,
+    entries TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX ledger_journal_by_group ON ledger_journal (tenant_group);
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

@@ -2,12 +2,14 @@
 
 import type { AuditEntry, TenantUsage } from '../../base/records.ts'
 import type { NearLimitOverrides } from '../../base/tenants.ts'
+import { ledgerGroupOf } from '../ledger-methods.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import type { TenantMethods } from '../store.ts'
 import { promoter } from './promote.ts'
 import { keyRevisions } from './sqlite-api-keys.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
 import { holdingIn } from './sqlite-held.ts'
+import { ledgerJournalIn } from './sqlite-ledger-journal.ts'
 import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
 import { sharesOf } from './sqlite-shares.ts'
 
@@ -15,6 +17,7 @@ import { sharesOf } from './sqlite-shares.ts'
 export function tenantsIn(core: SqliteCore): TenantMethods {
   const { db, memory } = core
   const holding = holdingIn(core)
+  const journal = ledgerJournalIn(core)
   const sql = db.prepareAll({
     usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
     usageOfAll: 'SELECT total(windows), total(window_bytes), total(sessions), total(pinned_tokens) FROM usage',
@@ -43,7 +46,6 @@ export function tenantsIn(core: SqliteCore): TenantMethods {
     'library_parts',
     'api_keys',
     'ledger',
-    'ledger_sources',
     'ledger_tenants',
   ].map((table) => db.prepare(`DELETE FROM ${table} WHERE tenant = ?`))
   const keysChanged = keyRevisions(db)
@@ -86,6 +88,8 @@ export function tenantsIn(core: SqliteCore): TenantMethods {
           memory.firstTurns.forget(tenant)
           memory.boundaries.clear()
           holding.releaseAll(tenant)
+          // The journal's rows hold other tenants' counts as well.
+          journal.fold(ledgerGroupOf(tenant))
           for (const drop of forget) drop.run(tenant)
           keysChanged(tenant, false)
         }),

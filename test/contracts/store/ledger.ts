@@ -90,6 +90,30 @@ export function describeLedger(subject: Subject): void {
       expect(await hours()).toEqual([aRow({ requests: 2 })])
     })
 
+    it('adds up the counts of many tenants over minutes, also of those that a restart interrupts', async () => {
+      const tenants = Array.from({ length: 90 }, (_, n) => `tenant-${n}`)
+      const batchesOf = (n: number) =>
+        tenants.map((tenant, t) => ({
+          tenant,
+          rows: [aRow({ requests: 1, promptTokens: t }, { at: hour + (n % 3) * MINUTE_MS, key: `key-${n % 2}` })],
+        }))
+      for (let n = 1; n <= 100; n++) await store.addToLedger(anAddition(n, [], { batches: batchesOf(n) }))
+      const again = await subject().reopen()
+      for (let n = 1; n <= 20; n++) {
+        await again.addToLedger(anAddition(n, [], { batches: batchesOf(n), source: 'proxy-2' }))
+      }
+
+      for (const t of [0, 47, 89]) {
+        const rows = await again.readLedger(`tenant-${t}`, 'hour', hour, hour + HOUR_MS)
+        expect(rows.map(({ key, counts }) => [key, counts[countAt.requests], counts[countAt.promptTokens]])).toEqual([
+          ['key-0', 60, 60 * t],
+          ['key-1', 60, 60 * t],
+        ])
+        expect(await again.readLedger(`tenant-${t}`, 'minute', hour, hour + HOUR_MS)).toHaveLength(6)
+      }
+      expect(await again.listLedgerTenants()).toEqual(tenants.toSorted())
+    })
+
     it('adds up what several proxies counted', async () => {
       const other = await subject().reopen()
       const work: Promise<void>[] = []
@@ -107,10 +131,15 @@ export function describeLedger(subject: Subject): void {
       const batches = ['a', 'b', 'c', 'd'].map((tenant) => ({ tenant, rows: [aRow({ requests: 1 })] }))
       for (const number of [1, 2]) await store.addToLedger(anAddition(number, [], { batches, maxTenants: 2 }))
 
-      expect(await store.listLedgerTenants()).toEqual([OTHER_TENANTS, 'a', 'b'])
-      expect(await hours('b')).toEqual([aRow({ requests: 2 })])
+      const [others, ...listed] = await store.listLedgerTenants()
+      const counted = await Promise.all(['a', 'b', 'c', 'd'].map(async (tenant) => [tenant, await hours(tenant)]))
+      expect([others, listed.length]).toEqual([OTHER_TENANTS, 2])
       expect(await hours(OTHER_TENANTS)).toEqual([aRow({ requests: 4 })])
-      expect(await hours('c')).toEqual([])
+      expect(Object.fromEntries(counted)).toEqual(
+        Object.fromEntries(
+          ['a', 'b', 'c', 'd'].map((tenant) => [tenant, listed.includes(tenant) ? [aRow({ requests: 2 })] : []]),
+        ),
+      )
     })
 
     it('is gone with its tenant', async () => {
@@ -118,10 +147,13 @@ export function describeLedger(subject: Subject): void {
       await store.addToLedger(anAddition(1, [], { batches }))
 
       await store.forgetTenant('acme')
+      const again = await subject().reopen()
 
-      expect([await minutes(), await hours()]).toEqual([[], []])
-      expect(await store.listLedgerTenants()).toEqual(['globex'])
-      expect(await hours('globex')).toEqual([aRow({ requests: 1 })])
+      for (const unit of ['minute', 'hour'] as const) {
+        expect(await again.readLedger('acme', unit, hour, hour + HOUR_MS)).toEqual([])
+      }
+      expect(await again.listLedgerTenants()).toEqual(['globex'])
+      expect(await again.readLedger('globex', 'hour', hour, hour + HOUR_MS)).toEqual([aRow({ requests: 1 })])
     })
 
     it('no longer lists tenants that have been silent for longer than hours are kept', async () => {
