@@ -88,7 +88,7 @@ it('waits for an answer for longer than fetch would', async () => {
   try {
     const answer = agent.use<WindowAnswerJson>('window_ask', { window_name: 'ada', question: 'Which harbor?' })
 
-    await within('fetch gives up', hold.passed, 30_000)
+    await Promise.all([answer, within('fetch gives up', hold.passed, 30_000)])
     expect(await answer).toMatchObject({ answer: 'Port-ada' })
     expect(new Set(hold.codes)).toEqual(new Set(['UND_ERR_HEADERS_TIMEOUT']))
   } finally {

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { until, within } from './deadline.ts'
 
 export interface OnTerminalOptions {
@@ -19,7 +20,7 @@ export class OnTerminal {
 
   /** @param command A line for `sh`. It is started with the size set, after its process id and terminal are known. */
   constructor(command: string, { env, cwd, columns = 80, rows = 24 }: OnTerminalOptions) {
-    const line = `stty cols ${columns} rows ${rows}; (echo "PID=$(sh -c 'echo $PPID') TTY=$(tty)."; exec ${command}); echo "ENDED=$?."`
+    const line = `stty cols ${columns} rows ${rows}; (echo "PID=$(sh -c 'echo $PPID') TTY=$(tty)."; exec ${command}); code=$?; echo "MODES=$(stty -a | grep -oE -- '-?\\b(icanon|echo)\\b' | xargs)."; echo "ENDED=$code."`
     this.#child = spawn('script', ['-qec', line, '/dev/null'], { env, ...(cwd === undefined ? {} : { cwd }) })
     this.#closed = once(this.#child, 'close')
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -49,6 +50,22 @@ export class OnTerminal {
   /** Its exit code. */
   async ended(): Promise<number> {
     return Number(/ENDED=(\d+)/.exec(await this.shows(/ENDED=\d+\./))?.[1])
+  }
+
+  /** How the terminal takes input after the program has ended: `icanon echo`, unless it was left in raw mode. */
+  async modesAfterwards(): Promise<string> {
+    return /MODES=(.*?)\./.exec(await this.shows(/MODES=.*?\./))?.[1] ?? ''
+  }
+
+  /** Whether the program still runs. */
+  async isRunning(): Promise<boolean> {
+    const pid = /PID=(\d+)/.exec(await this.shows(/PID=\d+/))?.[1]
+    try {
+      // A process that has ended may wait for its parent to take note of it, as a zombie.
+      return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
+    } catch {
+      return false
+    }
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,8 @@ const ENTER = '\u001b[?1049h\u001b[?25l\u001b[H\u001b[2J'
 const LEAVE = '\u001b[?25h\u001b[?1049l'
 const CTRL_C = '\u0003'
 const CTRL_Z = '\u001a'
+/** Until then the process is stopped, if it can be. */
+const STOP_MS = 100
 
 type TerminalOutput = WriteStream & { readonly fd: number }
 
@@ -26,6 +28,7 @@ export class FullScreen {
   readonly #output: TerminalOutput
   readonly #events: FullScreenEvents
   #isEntered = false
+  #isClosed = false
 
   constructor(events: FullScreenEvents, input: ReadStream = process.stdin, output: TerminalOutput = process.stdout) {
     this.#input = input
@@ -54,6 +57,7 @@ export class FullScreen {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#leave()
     process.off('exit', this.#leave)
     process.off('uncaughtExceptionMonitor', this.#leave)
@@ -88,7 +92,7 @@ export class FullScreen {
   }
 
   readonly #resume = (): void => {
-    if (this.#isEntered) return
+    if (this.#isEntered || this.#isClosed) return
     this.#enter()
     this.#events.onRedraw()
   }
@@ -99,6 +103,8 @@ export class FullScreen {
       else if (key === CTRL_Z) {
         this.#leave()
         process.kill(process.pid, 'SIGTSTP')
+        // Without a shell that could resume it, as in `docker run -it`, the kernel ignores the signal.
+        setTimeout(this.#resume, STOP_MS).unref()
       } else this.#events.onKey(key)
     }
   }
