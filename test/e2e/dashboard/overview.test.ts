@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { UsageJson } from '../../../src/wire/usage.ts'
-import { axeViews, axeViolations } from '../../support/axe.ts'
+import { viewsOf } from '../../support/axe.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/browser.ts'
 import { chat, prose, user } from '../../support/conversation.ts'
 import { frozenSession, rest } from '../../support/rest.ts'
@@ -167,24 +167,14 @@ describe.skipIf(noBrowser)('figures', () => {
     expect(new URL(page.url()).search).toBe('?kind=thawed')
   })
 
-  it.each(axeViews)(
-    'has nothing that axe finds, %s at %i pixels, and nothing wider than the screen',
-    async (scheme, width) => {
-      const other = await openPage(browser, { colorScheme: scheme, viewport: { width, height: 844 } })
-      const found: Record<string, string[]> = {}
-      const wide: string[] = []
-      for (const tab of ['', '?span=day', '/usage?by=hour&by=key&by=model', '/fleet', '/events']) {
-        await other.page.goto(`${stack.url}/cwm/ui${tab}`)
-        await other.page.getByText('live', { exact: true }).waitFor()
-        const violations = await axeViolations(other.page)
-        if (violations.length > 0) found[tab] = violations
-        if (await other.page.evaluate<boolean>('document.documentElement.scrollWidth > innerWidth')) wide.push(tab)
-      }
+  it('has nothing that axe finds in both color schemes at three widths, and nothing wider than the screen', async () => {
+    const problemsOf = viewsOf(page)
+    const problems: string[] = []
+    for (const path of ['', '?span=day', '/usage?by=hour&by=key&by=model', '/fleet', '/events']) {
+      await visit(path)
+      problems.push(...(await problemsOf(path)))
+    }
 
-      expect(found).toEqual({})
-      expect(wide).toEqual([])
-      expect(other.faults).toEqual([])
-      await other.context.close()
-    },
-  )
+    expect(problems).toEqual([])
+  }, 120_000)
 })
