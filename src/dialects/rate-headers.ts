@@ -2,12 +2,22 @@
 
 import type { RateQuotas } from '../base/rates.ts'
 
+const kinds = ['requests', 'tokens'] as const
+
+/** All names of such headers, as an HTTP list: what pages may read of cwm's own answers. */
+export const rateHeaderNames = kinds
+  .flatMap((kind) => [
+    ...['limit', 'remaining', 'reset'].map((what) => `x-ratelimit-${what}-${kind}`),
+    ...['limit', 'remaining', 'reset'].map((what) => `anthropic-ratelimit-${kind}-${what}`),
+  ])
+  .join(', ')
+
 type Headers = Readonly<Record<string, string>>
 
 /** https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers */
 export function openAiRateHeaders(quotas: RateQuotas): Headers {
   const headers: Record<string, string> = {}
-  for (const kind of ['requests', 'tokens'] as const) {
+  for (const kind of kinds) {
     const quota = quotas[kind]
     if (quota === undefined) continue
     headers[`x-ratelimit-limit-${kind}`] = String(quota.limit)
@@ -20,7 +30,7 @@ export function openAiRateHeaders(quotas: RateQuotas): Headers {
 /** https://docs.anthropic.com/en/api/rate-limits#response-headers */
 export function anthropicRateHeaders(quotas: RateQuotas, now: number): Headers {
   const headers: Record<string, string> = {}
-  for (const kind of ['requests', 'tokens'] as const) {
+  for (const kind of kinds) {
     const quota = quotas[kind]
     if (quota === undefined) continue
     headers[`anthropic-ratelimit-${kind}-limit`] = String(quota.limit)

@@ -4,6 +4,7 @@ import type { AnswerBudget } from '../admission/answer-budget.ts'
 import type { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import { rateHeaderNames } from '../dialects/rate-headers.ts'
 import type { AnswerSink, Engine } from '../engines/engine.ts'
 import { type IncomingOptions, incomingHeaders } from '../engines/headers.ts'
 import { exposedHeaders } from '../identity/control-headers.ts'
@@ -15,6 +16,9 @@ import { ModelLimits } from './model-limits.ts'
 import type { Preflights } from './preflights.ts'
 import { updateTurnHeaders } from './turn-headers.ts'
 import { MeteredAnswer } from './usage-peek.ts'
+
+/** What pages may read of an answer to a client with rate limits. */
+const EXPOSED_IF_LIMITED = `${exposedHeaders}, ${rateHeaderNames}`
 
 export interface AnswerParts {
   /** Undefined: none are sent. */
@@ -80,7 +84,8 @@ export class ClientAnswers {
     const { host } = request.headers
     const clientOrigin = host === undefined ? undefined : `http://${host}`
     // The origin is read when the answer comes: the request may go to another engine than the first.
-    const incoming = (): IncomingOptions => ({ upstreamOrigin: engine.origin, clientOrigin, exposed: exposedHeaders })
+    const exposed = entry.charge === undefined ? exposedHeaders : EXPOSED_IF_LIMITED
+    const incoming = (): IncomingOptions => ({ upstreamOrigin: engine.origin, clientOrigin, exposed })
     return new Answer({
       client,
       rules: turn?.rules,

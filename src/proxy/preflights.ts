@@ -9,11 +9,14 @@ import { CwmError } from '../base/errors.ts'
 import { headerIn } from '../base/flat-headers.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RequestScope } from '../base/request-scope.ts'
+import { rateHeaderNames } from '../dialects/rate-headers.ts'
 import { exposedHeaders } from '../identity/control-headers.ts'
 
 const MAX_ORIGINS = 100
 /** No scheme, host name and port are longer. */
 const MAX_ORIGIN_LENGTH = 300
+/** What pages may read of cwm's own answers, besides the headers that browsers always show. */
+const EXPOSED = `${exposedHeaders}, retry-after, x-should-retry, allow, ${rateHeaderNames}`
 const NONE: readonly string[] = []
 
 export class Preflights {
@@ -60,7 +63,7 @@ export class Preflights {
       own.push('access-control-allow-credentials', 'true')
     }
     if (allowed !== '*') own.push('vary', 'Origin')
-    own.push('access-control-expose-headers', `${exposedHeaders}, retry-after, x-should-retry, allow`)
+    own.push('access-control-expose-headers', EXPOSED)
     this.#origins.set(origin, own)
     return headers
   }

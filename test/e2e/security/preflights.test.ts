@@ -3,7 +3,7 @@
 
 import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
-import { ask, errorOf, rawExchange } from '../../support/client.ts'
+import { ask, errorOf, type Got, rawExchange } from '../../support/client.ts'
 import { until } from '../../support/deadline.ts'
 import { metricOf, sendOn } from '../../support/departing-client.ts'
 import { type FakeUpstream, startFakeUpstream } from '../../support/fake-upstream.ts'
@@ -30,6 +30,9 @@ afterEach(async () => {
 const preflight = (origin: string, path = CHAT) =>
   ask(cwm.url, path, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
 const failing = (origin: string) => ask(cwm.url, CHAT, { body: 'no JSON', headers: { origin } })
+
+const exposedIn = ({ headers }: Got) => String(headers['access-control-expose-headers']).split(', ')
+const sentRates = ({ headers }: Got) => Object.keys(headers).filter((name) => name.startsWith('x-ratelimit-'))
 
 /** What Starlette's CORSMiddleware answers for a list of origins, with credentials. */
 const allowing =
@@ -124,6 +127,22 @@ describe('an error of cwm’s own', () => {
     expect(headers['access-control-expose-headers']).toContain('x-cwm-request-id')
     expect((await failing(OTHER)).headers).not.toHaveProperty('access-control-allow-origin')
     expect((await ask(cwm.url, CHAT, { body: 'no JSON' })).headers).not.toHaveProperty('access-control-allow-origin')
+  })
+
+  it('shows pages how long to wait, and what is left of a rate limit', async () => {
+    await start(allowing(PAGE), { requests_per_minute: 1 })
+    await preflight(PAGE)
+    const body = { model: 'm', messages: [{ role: 'user', content: 'hi' }] }
+
+    const [accepted, rejected] = [
+      await ask(cwm.url, CHAT, { body, headers: { origin: PAGE } }),
+      await ask(cwm.url, CHAT, { body, headers: { origin: PAGE } }),
+    ]
+
+    expect([accepted.status, rejected.status]).toEqual([200, 429])
+    expect(exposedIn(accepted)).toEqual(expect.arrayContaining(sentRates(accepted)))
+    expect(exposedIn(rejected)).toEqual(expect.arrayContaining(['retry-after', ...sentRates(rejected)]))
+    expect(sentRates(rejected)).toHaveLength(3)
   })
 
   it.each([
