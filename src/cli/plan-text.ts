@@ -24,15 +24,12 @@ export function formatPlan(
   { sessions, windows }: { readonly sessions: number; readonly windows: number },
   plan: Plan,
 ): string[] {
-  const { bytesPerToken, bytesPerTokenOnEachGpu: onGpu, contextBytes, proxies, assumptions } = plan
+  const { contextBytes, proxies, assumptions } = plan
   const all = windows === 0 ? undefined : pluralize(windows, 'window')
   return [
     ...formatFields(screen, [
       ['model', model],
-      [
-        'KV per token',
-        `${formatCount(Math.round(bytesPerToken))} bytes (${formatKib(bytesPerToken)})${onGpu === null || onGpu === bytesPerToken ? '' : `; ${formatKib(onGpu)} on each GPU`}`,
-      ],
+      ['KV per token', formatPerToken(plan)],
       ['one context', `${pluralize(context, 'token')}: ${formatBytes(contextBytes)}`],
       [
         'L2',
@@ -51,6 +48,14 @@ export function formatPlan(
     ...notes.map((note) => screen.style('yellow', `note: ${note}`)),
     ...assumptions.map((text) => screen.style('dim', `assumed: ${text}`)),
   ]
+}
+
+function formatPerToken(plan: Plan): string {
+  const { bytesPerToken: all, bytesPerTokenOnEachGpu: onGpu, slidingBytesPerSessionOnEachGpu: sliding } = plan
+  const stored = `${formatCount(Math.round(all))} bytes (${formatKib(all)})`
+  if (onGpu === null || onGpu === all) return stored
+  const more = sliding === null || sliding === 0 ? '' : `, and ${formatBytes(sliding)} a session`
+  return `${stored}; on each GPU ${formatKib(onGpu)}${more}`
 }
 
 function formatL1({ contextsInL1, contextBytes }: Plan): string {

@@ -159,6 +159,24 @@ describe('kvShapeOf', () => {
       0,
     ],
     [
+      // Its file has an interval in place of a list.
+      'Qwen3-Next-80B-A3B: 12 of 48 layers have KV',
+      {
+        model_type: 'qwen3_next',
+        full_attention_interval: 4,
+        head_dim: 256,
+        hidden_size: 2048,
+        linear_key_head_dim: 128,
+        linear_num_value_heads: 32,
+        num_attention_heads: 16,
+        num_hidden_layers: 48,
+        num_key_value_heads: 2,
+        torch_dtype: 'bfloat16',
+      },
+      24_576,
+      0,
+    ],
+    [
       'Nemotron-3-Nano-30B: six attention layers of 52',
       {
         model_type: 'nemotron_h',
@@ -240,7 +258,7 @@ describe('kvShapeOf', () => {
   it('says what it assumed', () => {
     expect(kvShapeOf(gptOss20b).notes).toEqual([
       'config.json has no dtype: counted as bfloat16; set --dtype',
-      '12 layers read the last 128 tokens only: LMCache stores them for every chunk, a GPU keeps their window',
+      '12 layers read the last 128 tokens only: LMCache stores all of their tokens, a GPU only these. vLLM with --disable-hybrid-kv-cache-manager keeps all on the GPU, as LMCache does',
     ])
     const { num_key_value_heads: _, ...mha } = llama8b
     expect(kvShapeOf(mha).notes).toEqual(['no num_key_value_heads: counted as num_attention_heads (32)'])

@@ -64,12 +64,12 @@ export function kvShapeOf(file: JsonValue, options: ShapeOptions = {}): KvShape 
   const slidingWindow = slidingWindowOf(config, layers)
   if (slidingWindow !== undefined) {
     notes.push(
-      `${count('sliding')} layers read the last ${slidingWindow} tokens only: LMCache stores them for every chunk, a GPU keeps their window`,
+      `${count('sliding')} layers read the last ${slidingWindow} tokens only: LMCache stores all of their tokens, a GPU only these. vLLM with --disable-hybrid-kv-cache-manager keeps all on the GPU, as LMCache does`,
     )
   }
   if (count('state') > 0) {
     notes.push(
-      `${count('state')} layers keep a state instead of KV per token (Mamba, linear attention): the state is not counted; check with cwm doctor --reset-engine-cache that LMCache restores such a model`,
+      `${count('state')} layers keep a state instead of KV per token (Mamba, linear attention): the state is not counted. vLLM serves such a model only without --disable-hybrid-kv-cache-manager; check with cwm doctor --reset-engine-cache that LMCache restores it`,
     )
   }
   return {

@@ -43,11 +43,19 @@ function findLayers(config: JsonObject): readonly LayerKind[] {
   if (typeof pattern === 'string') return fromLetters(pattern)
   if (Array.isArray(blocks)) return fromTypes(blocks, 'layers_block_type')
   const count = requireCount(config, ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'])
-  const listed = config.layer_types
-  const all = Array.isArray(listed) ? fromTypes(listed, 'layer_types') : fromWindow(config, count)
+  const all = fromFields(config, count)
   if (all.length !== count) throw refuse('layer_types', `has ${all.length} entries for ${count} layers`)
   const shared = config.num_kv_shared_layers === 0 ? 0 : (countOf(config, ['num_kv_shared_layers']) ?? 0)
   return all.map((kind, at) => (at < count - shared ? kind : 'none'))
+}
+
+function fromFields(config: JsonObject, count: number): readonly LayerKind[] {
+  const { layer_types: listed } = config
+  if (Array.isArray(listed)) return fromTypes(listed, 'layer_types')
+  // Qwen3-Next: the others have linear attention.
+  const interval = countOf(config, ['full_attention_interval'])
+  if (interval === undefined) return fromWindow(config, count)
+  return Array.from({ length: count }, (_, at): LayerKind => ((at + 1) % interval === 0 ? 'full' : 'state'))
 }
 
 /** Tokens that a sliding layer reads; undefined if none slides. */

@@ -46,7 +46,10 @@ export interface LoadPlan {
 
 export interface Plan {
   readonly bytesPerToken: number
+  /** Of layers that keep every token. Null if it is not known. */
   readonly bytesPerTokenOnEachGpu: number | null
+  /** Of sliding layers, which keep a window of this size at most. Null if it is not known. */
+  readonly slidingBytesPerSessionOnEachGpu: number | null
   readonly contextBytes: number
   readonly sessionsBytes: number
   readonly windowsBytes: number
@@ -101,6 +104,7 @@ export function planOf(input: PlanInput): Plan {
   return {
     bytesPerToken: bytes.stored,
     bytesPerTokenOnEachGpu: bytes.perRank,
+    slidingBytesPerSessionOnEachGpu: bytes.slidingPerSession,
     contextBytes,
     sessionsBytes,
     windowsBytes,

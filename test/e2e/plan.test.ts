@@ -67,6 +67,18 @@ describe('cwm plan --model', () => {
     expect(out).toContain('break-even    1.31 GB/s: slower storage loses to computing\n')
   })
 
+  it('prints what sliding layers keep of a session on a GPU', async () => {
+    // Gemma 2 9B: 21 of 42 layers read the last 4,096 tokens.
+    const gemma = { model_type: 'gemma2', head_dim: 256, num_attention_heads: 16, num_hidden_layers: 42 }
+    const sliding = { num_key_value_heads: 8, sliding_window: 4096, torch_dtype: 'bfloat16' }
+    await writeFile(join(folder, 'gemma.json'), JSON.stringify({ ...gemma, ...sliding }))
+
+    const { out } = await plan('--model', 'gemma.json', '--context', '32000')
+
+    expect(out).toContain('KV per token  344,064 bytes (336 KiB); on each GPU 168 KiB, and 705 MB a session\n')
+    expect(out).toMatch(/^note: 21 layers read the last 4096 tokens only: .* --disable-hybrid-kv-cache-manager /m)
+  })
+
   it('prints numbers for programs, and null where a number is not known', async () => {
     const { out } = await plan(
       '--model',
@@ -83,6 +95,7 @@ describe('cwm plan --model', () => {
     expect(JSON.parse(out)).toMatchObject({
       bytes_per_token: 131_072,
       bytes_per_token_on_each_gpu: 16_384,
+      sliding_bytes_per_session_on_each_gpu: 0,
       windows_bytes: 1_310_720_000_000,
       contexts_in_l1: null,
       prefill: null,
