@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
+import { bearer, createKey, fileKey, operatorKey, tenantSettings } from '../support/keys.ts'
 import { OnTerminal } from '../support/on-terminal.ts'
 import { frozenSession } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
@@ -17,11 +18,17 @@ const execute = promisify(execFile)
 let built: BuiltCwm
 let stack: Stack
 let folder: string
+let keyId: string | null
 const away = 'http://127.0.0.1:9'
 
 beforeAll(async () => {
-  ;[built, stack, folder] = await Promise.all([buildCwm(), startStack(), mkdtemp(join(tmpdir(), 'cwm-completion-'))])
-  await frozenSession(stack.url, { session: 'user:ann', window: 'night-watch' })
+  ;[built, stack, folder] = await Promise.all([
+    buildCwm(),
+    startStack({ settings: tenantSettings }),
+    mkdtemp(join(tmpdir(), 'cwm-completion-')),
+  ])
+  await frozenSession(stack.url, { session: 'user:ann', window: 'night-watch', headers: bearer(fileKey) })
+  ;({ id: keyId } = await createKey(stack.url, { tenant: 'globex', name: 'phone' }))
   await writeFile(join(folder, 'log book.md'), 'text')
   // A `cwm` that completes as the real one, and otherwise tells its words.
   await writeFile(
@@ -41,12 +48,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const environment = (url: string) => ({
+const environment = (url: string, key = fileKey) => ({
   PATH: `${folder}:${process.env.PATH}`,
   HOME: folder,
   TERM: 'xterm',
   LANG: 'C.UTF-8',
   CWM_URL: url,
+  CWM_API_KEY: key,
 })
 
 const hasShell = (name: string) => {
@@ -73,8 +81,8 @@ const interactive = {
 describe.each(['bash', 'zsh'] as const)('Tab in %s', (name) => {
   const { command, load } = interactive[name]
 
-  async function run(line: string, url = stack.url): Promise<string> {
-    const shell = new OnTerminal(command, { cwd: folder, env: environment(url) })
+  async function run(line: string, url = stack.url, key = fileKey): Promise<string> {
+    const shell = new OnTerminal(command, { cwd: folder, env: environment(url, key) })
     try {
       shell.type(`${load}; echo LOADED'_'NOW\n`)
       await shell.shows(/LOADED_NOW/)
@@ -91,8 +99,18 @@ describe.each(['bash', 'zsh'] as const)('Tab in %s', (name) => {
     ['the value after an equals sign', 'cwm ask q --window=ni\t', 'RAN<ask><q><--window=night-watch>'],
     ['an option', 'cwm windows list --sea\tx', 'RAN<windows><list><--search><x>'],
     ['a file with a blank in its name', 'cwm library add law log\t', 'RAN<library><add><law><log book.md>'],
+    ['each name of a list', 'cwm usage --by key,mo\t', 'RAN<usage><--by><key,model>'],
   ])(`${titleOf(name)}: completes %s`, async (_, line, wanted) => {
     expect(await run(line)).toBe(wanted)
+  })
+
+  it.skipIf(skips(name)).each([
+    ['a tenant', 'cwm windows list --tenant glo\t', 'RAN<windows><list><--tenant><globex>'],
+    ["a tenant's window", 'cwm windows thaw --tenant acme ni\t', 'RAN<windows><thaw><--tenant><acme><night-watch>'],
+    ['a key', 'cwm keys revoke key\t', 'RAN<keys><revoke><KEY>'],
+    ["a tenant's key", 'cwm keys revoke --tenant globex key\t', 'RAN<keys><revoke><--tenant><globex><KEY>'],
+  ])(`${titleOf(name)}: completes %s for the operator`, async (_, line, wanted) => {
+    expect(await run(line, stack.url, operatorKey)).toBe(wanted.replace('KEY', String(keyId)))
   })
 
   it.skipIf(skips(name))(`${titleOf(name)}: leaves the line as it is if cwm is away`, async () => {
@@ -101,9 +119,9 @@ describe.each(['bash', 'zsh'] as const)('Tab in %s', (name) => {
 })
 
 describe('fish', () => {
-  const complete = async (line: string, url = stack.url) => {
+  const complete = async (line: string, url = stack.url, key = fileKey) => {
     const words = ['-c', `cwm completion fish | source; complete -C '${line}'`]
-    return (await execute('fish', words, { cwd: folder, env: environment(url) })).stdout.trimEnd().split('\n')
+    return (await execute('fish', words, { cwd: folder, env: environment(url, key) })).stdout.trimEnd().split('\n')
   }
 
   it.skipIf(skips('fish'))(`${titleOf('fish')}: completes commands, names, and files`, async () => {
@@ -111,7 +129,17 @@ describe('fish', () => {
     expect(await complete('cwm windows thaw ni')).toEqual([expect.stringMatching(/^night-watch\t[\d,]+ tokens$/)])
     expect(await complete('cwm ask q --window=ni')).toEqual([expect.stringMatching(/^--window=night-watch\t/)])
     expect(await complete('cwm library add law log')).toEqual([expect.stringContaining('log book.md')])
+    expect(await complete('cwm usage --by tenant,mo')).toEqual(['tenant,model'])
     expect(await complete('cwm windows thaw ni', away)).toEqual([''])
+  })
+
+  it.skipIf(skips('fish'))(`${titleOf('fish')}: completes tenants and keys for the operator`, async () => {
+    const asked = (line: string) => complete(line, stack.url, operatorKey)
+
+    expect(await asked('cwm windows list --tenant glo')).toEqual(['globex\ttenant'])
+    expect(await asked('cwm keys revoke key')).toEqual([`${keyId}\tphone of globex`])
+    expect(await asked('cwm keys revoke --tenant acme key')).toEqual([''])
+    expect(await complete('cwm keys revoke key')).toEqual([''])
   })
 })
 

@@ -2,6 +2,7 @@
 // commander's tree.
 
 import type { Argument, Command, Option } from 'commander'
+import { usageDimensions } from '../../wire/usage.ts'
 import type { ConnectionOptions } from '../client/rest.ts'
 import type { Candidate, NameKind } from './names.ts'
 import { FILES } from './scripts.ts'
@@ -27,18 +28,23 @@ export const argumentKinds: Readonly<Record<string, readonly (Kind | undefined)[
   'keys revoke': ['keys'],
 }
 
-/** What the values of options are, whatever their command. */
+/** What the values of options are. A command before the option is only needed where its value is not what other commands take. */
 export const optionKinds: Readonly<Record<string, Kind>> = {
   '--window': 'windows',
   '--parent': 'windows',
   '--session': 'sessions',
+  '--tenant': 'tenants',
   '--tag': 'tags',
   '--model': 'models',
   '--reduce-model': 'models',
+  'plan --model': 'files',
+  '--report': 'files',
   '--config': 'files',
   '--api-key-file': 'files',
   '--output': 'files',
 }
+
+const times: readonly string[] = ['minute', 'hour', 'day']
 
 export type ReadNames = (kind: NameKind, typed: string, options: ConnectionOptions) => Promise<readonly Candidate[]>
 
@@ -117,13 +123,28 @@ async function valuesOf(
   place: Place,
   readNames: ReadNames,
 ): Promise<readonly string[]> {
-  const kind = optionKinds[option.long ?? '']
+  const name = option.long ?? ''
+  if (name === '--by') return dimensionLines(typed, before)
+  const kind = optionKinds[`${pathOf(place.path)} ${name}`] ?? optionKinds[name]
   if (kind !== undefined) return await kindLines(kind, typed, before, place, readNames)
   const choices = option.argChoices ?? (option.optional ? ['true', 'false'] : [])
   return linesOf(
     choices.map((value) => ({ value, description: '' })),
     typed,
     before,
+  )
+}
+
+/** What a report can be grouped by, in addition to what the list has. Only one of the times may be in it. */
+function dimensionLines(typed: string, before: string): readonly string[] {
+  const first = typed.slice(0, typed.lastIndexOf(',') + 1)
+  const listed = first.split(',')
+  const hasTime = listed.some((name) => times.includes(name))
+  const left = usageDimensions.filter((name) => !listed.includes(name) && !(hasTime && times.includes(name)))
+  return linesOf(
+    left.map((value) => ({ value, description: '' })),
+    typed.slice(first.length),
+    before + first,
   )
 }
 

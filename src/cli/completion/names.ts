@@ -22,6 +22,7 @@ export type NameKind = (typeof nameKinds)[number]
 type Read = (
   get: <T>(path: string, query?: Record<string, string | number>) => Promise<T>,
   typed: string,
+  tenant: string | undefined,
 ) => Promise<Candidate[]>
 
 const search = (typed: string) => ({ limit: MAX_NAMES, ...(typed === '' ? {} : { search: typed.slice(0, 128) }) })
@@ -50,10 +51,10 @@ const readers: Readonly<Record<NameKind, Read>> = {
       description: state,
     })),
   // Keys of the settings file have no id, and cannot be revoked here.
-  keys: async (get) =>
-    (await get<PageJson<KeyJson>>('/cwm/v1/keys', { limit: 1_000 })).data.flatMap(({ id, tenant, name }) =>
-      id === null ? [] : { value: id, description: `${name} of ${tenant}` },
-    ),
+  keys: async (get, _, tenant) =>
+    (
+      await get<PageJson<KeyJson>>('/cwm/v1/keys', { limit: 1_000, ...(tenant === undefined ? {} : { tenant }) })
+    ).data.flatMap(({ id, tenant, name }) => (id === null ? [] : { value: id, description: `${name} of ${tenant}` })),
   tenants: async (get) =>
     (await get<PageJson<{ id: string }>>('/cwm/v1/tenants', { limit: 1_000 })).data.map(({ id }) => ({
       value: id,
@@ -68,6 +69,9 @@ const readers: Readonly<Record<NameKind, Read>> = {
   },
 }
 
+/** Only the operator may list them, and not for a tenant. */
+const ofOperator: ReadonlySet<NameKind> = new Set(['engines', 'keys', 'tenants'])
+
 /** The names that begin with what was typed. Never rejects. */
 export async function namesOf(
   kind: NameKind,
@@ -76,9 +80,10 @@ export async function namesOf(
   environment: NodeJS.ProcessEnv,
 ): Promise<readonly Candidate[]> {
   try {
-    const rest: Rest = await connect(options, environment)
+    const { tenant, ...operator } = options
+    const rest: Rest = await connect(ofOperator.has(kind) ? operator : options, environment)
     const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const all = await readers[kind]((path, query = {}) => rest.json(path, { query, signal }), typed)
+    const all = await readers[kind]((path, query = {}) => rest.json(path, { query, signal }), typed, tenant)
     // A name with control characters or line breaks cannot be put on a command line.
     return all.filter(
       ({ value }) => value.startsWith(typed) && !/\s/.test(value) && value === stripControlCharacters(value),
