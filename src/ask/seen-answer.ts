@@ -1,4 +1,6 @@
 // What is kept of a streamed answer: its events, with consecutive text deltas merged, so that an answer takes the memory of its text.
+// Events arrive parsed here, because their text is passed on. The proxy keeps bytes instead (`SeenEvents`) and parses none of the deltas, so one
+// class for both would cost the proxy a parse per token.
 
 import { isObject, type JsonObject } from '../base/json.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
