@@ -119,7 +119,7 @@ class Tenant {
     const got = await post(cwmUrl, { id, owner: this.#name, session }, this.#key, { messages, ...how }, headers)
     latencies.push(performance.now() - began)
     turns++
-    // Sent to the engine directly, under a salt of its own.
+    // Sent to the engine directly, under its own salt.
     const body = { messages, cache_salt: `reference-${id}` }
     const reference = await post(engineUrl, { id, owner: 'reference' }, this.#key, body)
     if (got.status !== 200) {

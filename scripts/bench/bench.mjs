@@ -141,7 +141,7 @@ export class Bench {
     return disk
   }
 
-  /** The size of the data of a cwm of its own, after first turns and an orderly stop. */
+  /** The size of the data of a separate cwm, after first turns and an orderly stop. */
   async #measureDisk(target, scenario, upstream) {
     const [port] = await freePorts(1)
     const turns = this.#options.quick ? QUICK_TURNS : scenario.turns

@@ -1,4 +1,4 @@
-// Slowed flushes, in a process of its own as cwm is: both ways in which cwm flushes must be caught.
+// Slowed flushes, in a separate process as in a benchmark: both ways in which cwm flushes must be caught.
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'

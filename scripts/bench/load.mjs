@@ -1,4 +1,4 @@
-// The load client, a process of its own: receives a cell, runs it, and sends back the measurements. It reads every process's CPU time
+// The load client, a separate process: receives a cell, runs it, and sends back the measurements. It reads every process's CPU time
 // itself, exactly at the start and the end of counting.
 
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-// The mock upstream, a process of its own: answers chats with precomputed bytes, and the other requests that cwm and peers make to an
+// The mock upstream, a separate process: answers chats with precomputed bytes, and the other requests that cwm and peers make to an
 // engine. Started as `node upstream.mjs PORT`. Each event of a stream is written separately, immediately or one per 2 ms; in bursts 20
 // events are one write.
 

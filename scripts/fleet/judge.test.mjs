@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { judge } from './judge.mjs'
 import { boundOf } from './moves.mjs'
 
-/** A turn of conversation `c` that engine `e` answered at time `at`, with what stands in `rest` on either side. */
+/** A turn of conversation `c` that engine `e` answered at time `at`, with the fields of `rest` on both sides. */
 function turn(id, at, rest = {}) {
   const { engine = 'e1', salt = 's', ...more } = rest
   const attempt = {

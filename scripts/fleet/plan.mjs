@@ -108,7 +108,7 @@ export class Plan {
     await this.#round(`without ${engine.name}`)
   }
 
-  /** A rolling upgrade: each engine in turn is drained, restarted with an empty memory, and resumed. Half of the conversations go on meanwhile. */
+  /** A rolling upgrade: each engine in turn is drained, restarted with an empty memory, and resumed. Half of the conversations continue meanwhile. */
   async #upgrade() {
     const half = { only: ({ id }) => id % 2 === 0 }
     for (const engine of this.#stack.engines) {

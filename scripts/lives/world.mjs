@@ -15,7 +15,7 @@ const isSystem = ({ role }) => role === 'system'
  */
 export class World {
   /**
-   * By name: `base`, the window that it stands on, and `baseName`, that window's name at the thaw; `own`, the messages since; `last`, the last
+   * By name: `base`, the window that it is based on, and `baseName`, that window's name at the thaw; `own`, the messages since; `last`, the last
    * turn, which stood on `lastBase` and can be frozen by REST on that window only; `isAtHand`: cwm still has that turn; `isUnsure`: only
    * rejected turns have named it, so it may not have begun.
    */
@@ -27,7 +27,7 @@ export class World {
     return this.sessions.get(name) ?? { own: [], isAtHand: false, isUnsure: false }
   }
 
-  /** Whether a live session stands on the window of that name. */
+  /** Whether a live session is based on the window of that name. */
   isHeld(name) {
     const window = this.windows.get(name)
     return [...this.sessions.values()].some(({ base }) => base !== undefined && base === window)
@@ -48,7 +48,7 @@ export class World {
    * A turn that sends only the new message, the session's own messages, or the whole conversation with its window. `system` leads a first
    * turn. Behind a window, `repeatsSystem` sends the window's system message again, and `isForeign` another one.
    */
-  // A name that the session stands on already changes nothing, even if another window has it by now.
+  // A name that the session is already based on changes nothing, even if another window has that name by now.
   expectTurn(action) {
     const { session: name, style, thaw, freeze } = action
     const session = this.sessionOf(name)
@@ -136,7 +136,7 @@ export class World {
     return this.windows.has(window) ? {} : { codes: ['window_not_found'] }
   }
 
-  /** Sessions that stand on it keep it. */
+  /** Sessions based on it keep it. */
   deleted({ window }) {
     this.windows.delete(window)
   }

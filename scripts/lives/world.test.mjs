@@ -14,7 +14,7 @@ function turn(world, action, reply) {
   return expected
 }
 
-/** Session `s` stands on window `w` of two exchanges behind a system message, and has said something since. */
+/** Session `s` is based on window `w` (a system message and two exchanges), and has had a turn since. */
 function livedWorld() {
   const world = new World()
   turn(world, { question: 'a', system: 'be kind' }, 'A')

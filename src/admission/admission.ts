@@ -44,7 +44,7 @@ export class Admission {
     metrics.watch('cwm_requests_queued', 'Requests that wait for a slot', () => this.#slots.waiting)
   }
 
-  /** Changes the limits. Requests in flight or in the queue beyond a lower limit go on. */
+  /** Changes the limits. Requests in flight or in the queue beyond a lower limit continue. */
   update(options: AdmissionOptions): void {
     this.#options = options
     this.#slots.resize(options.maxInFlight, options.maxQueued)
@@ -69,7 +69,7 @@ export class Admission {
   }
 
   /**
-   * Runs work in a slot of its own until the work has ended: work that goes on after its client has left still counts. If the request has a
+   * Runs work in its own slot until the work has ended: work that continues after its client has left still counts. If the request has a
    * slot already, the work uses that one. A request that fans out has none, and runs each branch here. Throws what `enter` and the work
    * throw.
    */
@@ -159,7 +159,7 @@ export class Admission {
   }
 }
 
-/** A branch has no answer of its own. */
+/** A branch has no answer. */
 const unanswered = { destroyed: false, writableFinished: true }
 
 /** A random `Retry-After`, seconds. */

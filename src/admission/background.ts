@@ -1,4 +1,4 @@
-// Admission of background work: freezes that go on after their answer, repairs, deletes. It has slots of its own, so that a full cwm still
+// Admission of background work: freezes that continue after their answer, repairs, deletes. It has separate slots, so that a full cwm still
 // deletes, and background work cannot flood the engine. Deletes and freezes have separate slots and never wait for each other.
 
 import { CwmError } from '../base/errors.ts'

@@ -26,7 +26,7 @@ export interface ReceiveOptions {
 }
 
 /**
- * Reads the body into a buffer of its own, with `HEADROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as that is known (before reading, if
+ * Reads the body into a new buffer, with `HEADROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as that is known (before reading, if
  * the announced length is too large), `OVERLOADED` over the budget, `BODY_TIMEOUT` if it arrives too slowly, and `CLIENT_GONE` if the client
  * leaves or the body is shorter than announced.
  */

@@ -186,7 +186,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   return app
 }
 
-/** Whose share an answer uses. The operator has one of its own when it asks for no single tenant. */
+/** Whose share an answer uses. The operator has its own share when it asks for no single tenant. */
 function sharerOf({ callerOf, tenantInView }: ApiParts, incoming: IncomingMessage): string {
   return tenantInView(incoming) === undefined ? OPERATOR : callerOf(incoming).sharer
 }

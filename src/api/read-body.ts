@@ -20,7 +20,7 @@ export async function receiveBody({ incoming }: Bindings['Bindings'], options: R
 }
 
 /**
- * Reads and checks a JSON body. Routes receive the parsed value; MCP, which parses for itself, receives the bytes. Throws as `JsonBodies`.
+ * Reads and checks a JSON body. Routes receive the parsed value; MCP, which does its own parsing, receives the bytes. Throws as `JsonBodies`.
  */
 export async function readBody(
   c: Context<Bindings>,

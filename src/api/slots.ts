@@ -22,7 +22,7 @@ export const slotRules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['POST /cwm/v1/windows/:name/thaw', always],
   ['POST /cwm/v1/windows/:name/clone', always],
   ['POST /cwm/v1/windows/:name/ask', 'until answered'],
-  // Each window's answer and each reduction takes one of its own (`src/ask/branch-slot.ts`).
+  // Each window's answer and each reduction takes its own slot (`src/ask/branch-slot.ts`).
   ['POST /cwm/v1/ask', 'none'],
   // A freeze that nobody waits for takes a background slot.
   ['POST /cwm/v1/windows', ({ wait }) => wait !== false],

@@ -1,4 +1,4 @@
-// Asks many windows one question in parallel, and reduces their answers to one. If one window fails, the question goes on.
+// Asks many windows one question in parallel, and reduces their answers to one. If one window fails, the others are still asked.
 
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import { requireModel } from '../base/tenants.ts'

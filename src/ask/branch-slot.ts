@@ -1,4 +1,4 @@
-// The slot of admission of one branch: a question to many windows has none of its own, and each of its calls to an engine takes one from the
+// The slot of admission of one branch: the question itself takes none, and each of its calls to an engine takes one from the
 // tenant's share (docs/decisions/0018).
 
 import type { Admission } from '../admission/admission.ts'
@@ -10,11 +10,11 @@ import { RateLimited } from '../rate-limits/rate-charge.ts'
 /** Gives up if the tenant's other requests hold all slots for longer. Each try waits as long as the queue allows (setting `queue_ms`). */
 const MAX_TRIES = 20
 
-/** Stands in for a response: a branch has none of its own. */
+/** Stands in for a response: a branch has none. */
 const unanswered = { destroyed: false, writableFinished: false }
 
 /**
- * Runs work in a slot of its own. If the tenant's queue or rate limit rejects it, tries again after the rejection's `Retry-After`: the question itself was
+ * Runs work in its own slot. If the tenant's queue or rate limit rejects it, tries again after the rejection's `Retry-After`: the question itself was
  * admitted long ago, and its client cannot send this part of it again. Throws what the last try threw, what the work throws, and `CLIENT_GONE`.
  */
 export async function runInSlot<T>(

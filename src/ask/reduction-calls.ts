@@ -1,4 +1,4 @@
-// The calls of one reduction: to one engine, under one lineage, each in a slot of its own.
+// The calls of one reduction: to one engine, under one lineage, each in its own slot.
 
 import type { Admission } from '../admission/admission.ts'
 import { CwmError, isFinalRefusal, toCwmError } from '../base/errors.ts'

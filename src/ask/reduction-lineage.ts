@@ -23,7 +23,7 @@ export interface FreshLineage {
   check(): Promise<void>
 }
 
-/** Runs work under a lineage of its own, and retires that however the work ends. Throws what the store and the work throw. */
+/** Runs work under a new lineage, and retires the lineage however the work ends. Throws what the store and the work throw. */
 export async function inFreshLineage<T>(
   parts: LineageParts,
   { tenant, model }: { readonly tenant: string; readonly model: string },

@@ -34,7 +34,7 @@ export class FairTurns {
 
   /**
    * Runs the work when its turn comes, and resolves one iteration of the event loop later. The next turn starts another iteration later, so
-   * the caller's continuation has an iteration of its own. Throws `OVERLOADED` if too much is waiting, `CLIENT_GONE`, and what the work
+   * the caller's continuation has its own iteration. Throws `OVERLOADED` if too much is waiting, `CLIENT_GONE`, and what the work
    * throws.
    */
   async run<T>(requester: Requester, work: () => T): Promise<T> {

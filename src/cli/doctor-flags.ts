@@ -1,4 +1,4 @@
-// The options of `cwm doctor`: addresses, the same as for `serve`, and options of its own.
+// The options of `cwm doctor`: addresses, the same as for `serve`, and those that only the doctor has.
 
 import type { Command } from 'commander'
 

@@ -124,7 +124,7 @@ function textOf(file: string, bytes: Buffer): string {
   )
 }
 
-/** Waits until the library is ready or failed, and shows its progress. There is no timeout: the user can interrupt, and the build goes on. */
+/** Waits until the library is ready or failed, and shows its progress. There is no timeout: the user can interrupt, and the build continues. */
 async function waitFor({ rest, signal }: CommandContext, first: LibraryJson): Promise<LibraryJson> {
   const status = new StatusLine()
   try {

@@ -80,7 +80,7 @@ function placementsIn({ settings }: Start, store: Pick<Store, 'getPlacement' | '
   }
 }
 
-/** A key in use must not expire between two renewals: another proxy would place it anew then, on another engine perhaps. */
+/** A key in use must not expire between two renewals: another proxy would then place it again, perhaps on another engine. */
 export function placementTtlMs(sessionTtlMs: number): number {
   return sessionTtlMs === 0 ? PLACEMENT_TTL_MS : Math.max(sessionTtlMs, 2 * RENEW_MS)
 }

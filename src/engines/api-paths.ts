@@ -5,7 +5,7 @@ import type { Dialect } from '../base/records.ts'
 import { dialects } from '../dialects/index.ts'
 
 /**
- * `session`: a turn of a conversation; gets the salt of its session. `salted`: a request of its own; gets a salt of its own. `guarded`:
+ * `session`: a turn of a conversation; gets the salt of its session. `salted`: a standalone request; gets its own salt. `guarded`:
  * computes no KV; its JSON body is checked like a turn's. `plain`: passes as it is. `stored`: a response that the engine stores, for its
  * owner only. `unsalted`: computes KV without a salt, so it is rejected unless the setting `unsalted_paths` lists it. `operator`: with the
  * operator's key only. `never`: cannot be forwarded.

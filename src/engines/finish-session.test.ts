@@ -8,7 +8,7 @@ import { FleetOfOne } from './fleet.ts'
 
 afterEach(() => vi.useRealTimers())
 
-/** A router that answers nothing by itself. */
+/** A router that answers only what the test tells it to. */
 function aRouter(apiKey?: string) {
   const asked: { request: OutgoingRequest; sink: AnswerSink; aborted: boolean }[] = []
   const engine = {

@@ -48,7 +48,7 @@ export class FleetHealth {
     try {
       const { engine } = member
       const seen = await engine.health.check(Math.max(MIN_DEADLINE_MS, this.#options.intervalMs))
-      // An engine that left or was opened anew meanwhile was closed, which breaks its check and says nothing of the one that is there now.
+      // An engine that has left or was reopened meanwhile was closed. That breaks its check, and says nothing about the current one.
       if (member.engine !== engine || !this.#options.members().includes(member)) return
       if (seen.ok) member.succeeded()
       else member.failed(seen.error)

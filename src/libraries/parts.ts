@@ -25,7 +25,7 @@ export interface LibraryParts extends OperationLogs {
   readonly now: Now
   /** Key of the digests in window names. */
   readonly nameKey: Uint8Array
-  /** The upstream's own key, for builds that go on without the client that started them. */
+  /** The upstream's own key, for builds that continue after the client that started them has left. */
   readonly apiKey: () => string | undefined
   /** Delay before a failed window is frozen again, milliseconds; it triples with each further attempt. */
   readonly retryMs: number

@@ -151,7 +151,7 @@ export class CutFreezer {
     }
     await new Promise<void>((resolve, reject) => {
       freezes.run(session, nearLimit, async () => {
-        // Recording rides on the turn's slot. The verification outlives the turn, so it takes one of its own.
+        // Recording uses the turn's slot. The verification outlives the turn, so it takes its own.
         const background = { onRecorded: resolve, claim: () => freezeSlots.claim(sharer) }
         const frozen = windows.freeze(request, reservation, { ...options, actor: 'cwm' }, background)
         // A later failure changes nothing: the promise resolved when the window was recorded.

@@ -20,7 +20,7 @@ const SKIPPED = new Set([
   'data',
 ])
 
-/** The texts of one message, each of which stands on its own. */
+/** The texts of one message, each of which can be read on its own. */
 export function textsOf(message: JsonValue | undefined, rules: Pick<DialectRules, 'vocabulary'>): readonly string[] {
   if (typeof message === 'string') return [message]
   if (Array.isArray(message)) return message.flatMap((part: JsonValue) => textsOf(part, rules))

@@ -1,6 +1,6 @@
 // The results of the index.
 
-/** A piece of a window's text that stands on its own: some paragraphs or sentences of one message. */
+/** A piece of a window's text that can be read on its own: some paragraphs or sentences of one message. */
 export interface Passage {
   /** About 1,000 characters, at most 1,200. */
   readonly text: string

@@ -3,7 +3,7 @@
 import type { JsonObject } from '../base/json.ts'
 import { countOf, refuse, requireCount } from './read-config.ts'
 
-/** `full`: KV of every token. `sliding`: only the last tokens are read. `state`: no KV per token. `none`: no cache of its own. */
+/** `full`: KV of every token. `sliding`: only the last tokens are read. `state`: no KV per token. `none`: no cache. */
 export type LayerKind = 'full' | 'sliding' | 'state' | 'none'
 
 /** Names in `layer_types` and `layers_block_type`, as transformers writes them. */

@@ -1,4 +1,4 @@
-// Only what is listed goes on, and only in one spelling.
+// Only listed paths are forwarded, and only in one spelling.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

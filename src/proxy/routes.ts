@@ -82,7 +82,7 @@ export interface StoredRoute extends RouteBase {
 }
 
 /**
- * A request without a session. `stateless`: its JSON body gets a salt of its own. `guarded`: its body is checked, and gets none. `operator`:
+ * A request without a session. `stateless`: its JSON body gets its own salt. `guarded`: its body is checked, and gets none. `operator`:
  * forwarded with the operator's key only.
  */
 export interface ApiRoute extends RouteBase {
@@ -160,7 +160,7 @@ function unsaltedPath({ path, webSocket, why = '' }: ApiPath): CwmError {
   })
 }
 
-/** vLLM 0.32 supports GET and cancel. Undefined if the responses API is not forwarded. `render` is a path of its own, not an id. */
+/** vLLM 0.32 supports GET and cancel. Undefined if the responses API is not forwarded. `render` is a separate path, not an id. */
 function storedRoute(lists: RouteLists, method: string, path: string) {
   const [, list = '', responseId = '', action = ''] = STORED.exec(path) ?? []
   if (!Object.hasOwn(lists.salted, list) || Object.hasOwn(lists.others, path)) return undefined

@@ -15,7 +15,7 @@ export interface ShutdownParts {
   readonly drainDelayMs: number
   /** How long current responses and freezes may take to finish. */
   readonly drainMs: number
-  /** Ends what would not end by itself: event streams and background tasks. */
+  /** Ends what does not end on its own: event streams and background tasks. */
   readonly stopLongRunning: () => void
   /** Resolves when current freezes and tasks have finished. */
   readonly settle: () => Promise<unknown>

@@ -35,7 +35,7 @@ export class Lineages {
     this.#store = store
   }
 
-  /** The lineage for a new session: one of its own, or the one that its user or tenant shares. */
+  /** The lineage for a new session: a new one, or the one that its user or tenant shares. */
   async begin({ tenant, isolation, user }: Origin): Promise<NewLineage> {
     const key = sharingKey(isolation, user)
     if (key === undefined) return { lineage: randomId() }

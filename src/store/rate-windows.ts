@@ -17,7 +17,7 @@ export class RateWindows {
   readonly #now: Now
   readonly #accounts: LRUCache<string, Account>
 
-  /** Beyond `maxAccounts`, the account that was used longest ago starts anew. */
+  /** Beyond `maxAccounts`, the least recently used account starts over. */
   constructor(now: Now, maxAccounts = MAX_RATE_ACCOUNTS) {
     this.#now = now
     this.#accounts = new LRUCache({ max: maxAccounts })

@@ -1,4 +1,4 @@
-// The known tenants: those listed in the settings, found by key hash. If none are listed, each key is a tenant of its own.
+// The known tenants: those listed in the settings, found by key hash. If none are listed, each key is its own tenant.
 
 import type { RateLimit } from '../base/rates.ts'
 import { policyOfKey, type TenantPolicy } from '../base/tenants.ts'
@@ -35,7 +35,7 @@ export class Tenants {
   #policies: ReadonlyMap<string, TenantPolicy> = new Map()
   #keys: ReadonlyMap<string, KnownKey> | undefined
 
-  /** If `listed` is undefined, each key is a tenant of its own, with the policy `defaults`. */
+  /** If `listed` is undefined, each key is its own tenant, with the policy `defaults`. */
   constructor(defaults: TenantPolicy, listed: readonly TenantEntry[] | undefined) {
     this.#defaults = defaults
     this.update(defaults, listed)

@@ -53,7 +53,7 @@ export class Deletions {
   }
 
   /**
-   * Deletes a window and returns what was proven. Sessions based on it go on, unless `sessions` is `end`. Throws `WINDOW_NOT_FOUND`,
+   * Deletes a window and returns what was proven. Sessions based on it continue, unless `sessions` is `end`. Throws `WINDOW_NOT_FOUND`,
    * `WINDOW_NOT_READY` while it is being frozen, and what the store throws.
    */
   async deleteWindow(

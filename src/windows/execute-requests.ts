@@ -26,7 +26,7 @@ export async function executeRequests(parts: DeletionParts, order: DeletionRecor
   if (shared !== undefined) for (const salt of salts) await quotas.remove(salt)
   return {
     unpinned: true,
-    // A client can make any number of spaces with salts of its own, so their orders do not wait: they are given up after a week without use.
+    // A client can make any number of spaces with its own salts, so their orders do not wait: they are given up after a week without use.
     waits: !retired && spaces.every(({ clientSalt }) => clientSalt === undefined),
     receipt: {
       deletedChunks: (order.receipt?.deletedChunks ?? 0) + erased.deletedChunks,

@@ -35,7 +35,7 @@ export async function endIdleSessions(
       const others = page.filter((session) => !expired.has(session))
       const endedOfPage = expired.size + (await endEach(deletions, others, signal, busy))
       ended += endedOfPage
-      // The run goes on behind sessions that cannot be ended now, so that they hide no others.
+      // The run continues past sessions that cannot be ended now, so that they hide no others.
       if (endedOfPage < page.length) after = page.at(-1)?.lastTurnAt
       isLast = page.length < PAGE
     }

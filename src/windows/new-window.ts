@@ -40,7 +40,7 @@ export interface NewWindow extends TurnPrompt, Labels {
   readonly clientSalt: string | undefined
 }
 
-/** A freeze that nobody waits for: it is recorded at once, and verified in a slot of its own. */
+/** A freeze that nobody waits for: it is recorded at once, and verified in its own slot. */
 export interface BackgroundFreeze {
   /** The slot or its place in the queue; called once the messages are stored. */
   readonly claim: () => BackgroundClaim

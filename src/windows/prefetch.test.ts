@@ -14,7 +14,7 @@ async function serverFor(sessionId: string | undefined): Promise<string | undefi
       return { foundChunks: 1, totalChunks: 1, warnings: [] }
     },
   }
-  // Each session's engine has a server of its own.
+  // Each session's engine has its own server.
   const pick = (need: EngineNeed) => ({ kvServer: need.sessionId, models: { find: async () => ({ engineName: 'm' }) } })
   const parts = { kv: { open: async () => link }, fleet: { pick }, saltOf: () => 'salt', now: () => 0, kvEpoch: '' }
   const base = { record: { sessionId: 'frozen', lineage: 'l', tenant: 't', model: 'm' }, tokenIds: Uint32Array.of(1) }

@@ -6,7 +6,7 @@ import type { SessionRecord, WindowRecord } from '../base/records.ts'
 import type { OperationOptions } from './operation-audit.ts'
 
 export interface ThawOptions extends OperationOptions {
-  /** Reject a session that has turns of its own, instead of replacing its context. */
+  /** Reject a session that already has turns, instead of replacing its context. */
   readonly keepTurns?: boolean
 }
 

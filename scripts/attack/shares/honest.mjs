@@ -1,4 +1,4 @@
-// The honest tenant, in a process of its own: turns on new connections, and what it stored before the attack. Started as
+// The honest tenant, in its own process: turns on new connections, and what it stored before the attack. Started as
 // `node honest.mjs PORT MODEL`; communicates over IPC.
 
 import { request as httpRequest } from 'node:http'

@@ -1,4 +1,4 @@
-// The processes of one attack: upstream, cwm with its defaults on a core of its own, honest tenant, and attacker.
+// The processes of one attack: upstream, cwm with its defaults on its own core, honest tenant, and attacker.
 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -32,7 +32,7 @@ export function truncate(text: string, width: number): string {
   return `${taken}…`
 }
 
-/** Wraps a line between words, to lines of at most `width` columns; at least 20. A longer word keeps a line of its own, which the terminal wraps. */
+/** Wraps a line between words, to lines of at most `width` columns; at least 20. A longer word gets its own line, which the terminal wraps. */
 export function wrap(line: string, width: number): string[] {
   const most = Math.max(20, width)
   const lines: string[] = []

@@ -1,4 +1,4 @@
-// The audit log in Redis, in a slot of its own, because it is limited over all tenants and fair by tenant. Failed attempts have a log of
+// The audit log in Redis, in its own slot, because it is limited over all tenants and fair by tenant. Failed attempts have a log of
 // their own, with the same keys and the same limit. Lists merge the two.
 
 import type { AuditEntry } from '../../base/records.ts'

@@ -1,4 +1,4 @@
-// Retained turns in Redis: each is stored with its tenant; their total size, and which are the oldest, is in a slot of its own. A crash
+// Retained turns in Redis: each is stored with its tenant; their total size, and which are the oldest, is in another slot. A crash
 // between the two writes leaves a turn that is not counted; it is removed with its session.
 
 import type { Place } from '../seal.ts'

@@ -57,7 +57,7 @@ export class Checkpointer {
   }
 
   /**
-   * Resolves when the thread has ended. The thread ends by itself, because libsql aborts the process if its thread is terminated during a
+   * Resolves when the thread has ended. The thread is left to end on its own, because libsql aborts the process if its thread is terminated during a
    * call.
    */
   async close(): Promise<void> {

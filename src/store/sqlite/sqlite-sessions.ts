@@ -112,7 +112,7 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
     if (found === undefined) return isNew ? begin(session, left) : 'gone'
     const { stored, boundaries, compact } = found
     if (stored.head !== session.head) return 'moved'
-    if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
+    if (stored.lineage !== session.lineage) return 'gone' // ended, and started again under the same name
     const next = afterTurn(stored, session)
     put(next, compact)
     memory.sessions.set(next, boundaries)

@@ -1,5 +1,5 @@
-// SQLite's full-text search in memory, on a thread of its own: neither tokenizing nor ranking stops the event loop. Nothing is written to
-// disk. Each space is a database of its own, so that the word frequencies of one cannot influence the ranks of another.
+// SQLite's full-text search in memory, on its own thread: neither tokenizing nor ranking stops the event loop. Nothing is written to
+// disk. Each space has its own database, so that the word frequencies of one cannot influence the ranks of another.
 
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
