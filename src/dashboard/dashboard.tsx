@@ -3,19 +3,18 @@
 
 import { Hono, type Next } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
-import { RestError } from '../base/call-rest.ts'
-import { CwmError, toCwmError } from '../base/errors.ts'
+import { CwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import { StaticDocument } from '../base/static-document.ts'
 import { Assets } from './assets.ts'
 import type { App, Bindings, Ctx } from './bindings.ts'
+import { answerError } from './error-answers.tsx'
 import type { Tab } from './layout.tsx'
 import { mountLive } from './live-routes.tsx'
 import { ChooseTenant, mountLogin } from './login.tsx'
 import { type LoginParts, Logins } from './logins.ts'
 import { Pages } from './pages.tsx'
-import { ErrorNotice } from './receipts.tsx'
 import { restModel } from './rest-model.ts'
 import { RestPage } from './rest-page.tsx'
 import { HTML, htmlOf, sendStatic } from './static-pages.ts'
@@ -43,7 +42,7 @@ export function createDashboard(parts: DashboardParts): App {
     await next()
     if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
   })
-  app.onError((thrown, c) => answerError(thrown, c, pages, log))
+  app.onError((thrown, c) => answerError(thrown, c, { pages, tabs, log, path: PATH }))
 
   app.get('/assets/:hash/:name', async (c) => {
     const found = await assets.get(c.req.param('name'), c.req.header('accept-encoding'))
@@ -98,26 +97,3 @@ const pageHeaders = secureHeaders({
   // TLS is up to a proxy in front of cwm.
   strictTransportSecurity: false,
 })
-
-async function answerError(thrown: unknown, c: Ctx, pages: Pages, log: Logger): Promise<Response> {
-  const { status, message } = describeError(thrown)
-  if (status === 500) log.error({ err: toCwmError(thrown) }, 'dashboard')
-  if (status === 401) {
-    if (!pages.isFragment(c)) return c.redirect(`${PATH}/login`, 303)
-    return c.body(null, 401, { 'hx-redirect': `${PATH}/login` })
-  }
-  const above = c.req.method === 'POST'
-  const notice = <ErrorNotice message={message} above={above} />
-  if (pages.isFragment(c)) {
-    return await pages.html(c, notice, above ? { 'hx-retarget': '#dialog-error' } : {}, status as 400)
-  }
-  const body = <section class="card">{notice}</section>
-  const tab = tabs.findLast(({ path }) => path !== '' && c.req.path.startsWith(PATH + path))
-  return await pages.show(c, { tab: tab?.key ?? '', title: 'Error', body, status: status as 400 })
-}
-
-function describeError(thrown: unknown): { readonly status: number; readonly message: string } {
-  if (thrown instanceof RestError) return { status: thrown.status === 0 ? 503 : thrown.status, message: thrown.message }
-  if (thrown instanceof CwmError) return thrown
-  return { status: 500, message: 'internal error; see the log of cwm' }
-}

@@ -3,59 +3,79 @@
 import type { Child } from 'hono/jsx'
 import type { CountedPageJson } from '../wire/lists.ts'
 import { formatNumber } from './format.ts'
+import type { ListAddress, ListFilter } from './list-address.ts'
 import { Region } from './regions.tsx'
+import { type Column, Table } from './table.tsx'
 
-export interface Column {
-  readonly title: Child
-  /** CSS classes of header and cells: `number`, `age`, and `wide` for columns hidden on phones. */
-  readonly kind?: string
+/** A page of a list, as its tab reads and shows it. */
+export interface ListView<Filter extends ListFilter, Item> {
+  readonly page: CountedPageJson<Item>
+  readonly filter: Filter
+  readonly cursor: string | undefined
+  readonly now: number
 }
 
-interface ListProps {
-  /** Used in element ids, for example `sessions`. */
-  readonly name: string
+interface ListProps<Filter extends ListFilter> {
+  readonly address: ListAddress<Filter>
+  readonly view: ListView<Filter, unknown>
   readonly columns: readonly Column[]
-  readonly page: CountedPageJson<unknown>
-  /** The address of a page of this list; of the first one without a cursor. */
-  readonly urlOf: (cursor: string | undefined) => string
-  readonly cursor: string | undefined
+  /** How the first item gets into the list. */
+  readonly hint: Child
+  /** The rows. */
   readonly children?: Child
 }
 
-export function List({ name, columns, page, urlOf, cursor, children }: ListProps) {
+export function List<Filter extends ListFilter>({ address, view, columns, hint, children }: ListProps<Filter>) {
+  const { page, filter, cursor } = view
+  const { name } = address
+  const isEmpty = page.data.length === 0
+  const linkTo = (other: string | undefined) => (other === undefined ? undefined : address.url(filter, other))
   return (
-    <Region id={name} url={urlOf(cursor)}>
-      <Range name={name} page={page} />
-      <table>
-        <thead>
-          <tr>
-            {columns.map(({ title, kind }) => (
-              <th scope="col" class={kind}>
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-      <nav class="pages" aria-label={`Pages of ${name}`}>
-        <PageLink name={name} id={`${name}-previous`} url={linked(page.previous_cursor, urlOf)}>
-          Previous
-        </PageLink>
-        <PageLink name={name} id={`${name}-next`} url={linked(page.next_cursor, urlOf)}>
-          Next
-        </PageLink>
-      </nav>
+    <Region id={name} url={address.url(filter, isEmpty ? undefined : cursor)}>
+      {isEmpty ? (
+        <Empty address={address} isFiltered={address.isFiltered(filter)} hint={hint} />
+      ) : (
+        <>
+          <Range name={name} page={page} />
+          <Table caption={address.title} columns={columns}>
+            {children}
+          </Table>
+          <nav class="pages" aria-label={`Pages of ${name}`}>
+            <PageLink name={name} id={`${name}-previous`} url={linkTo(page.previous_cursor)}>
+              Previous
+            </PageLink>
+            <PageLink name={name} id={`${name}-next`} url={linkTo(page.next_cursor)}>
+              Next
+            </PageLink>
+          </nav>
+        </>
+      )}
     </Region>
   )
 }
 
-function linked(cursor: string | undefined, urlOf: ListProps['urlOf']): string | undefined {
-  return cursor === undefined ? undefined : urlOf(cursor)
+interface EmptyProps {
+  readonly address: Pick<ListAddress<ListFilter>, 'name' | 'path'>
+  readonly isFiltered: boolean
+  readonly hint: Child
+}
+
+function Empty({ address: { name, path }, isFiltered, hint }: EmptyProps) {
+  return (
+    <div class="empty">
+      <p>{isFiltered ? `No matching ${name}.` : `No ${name} yet.`}</p>
+      <p>{isFiltered ? <a href={path}>Show all {name}</a> : hint}</p>
+    </div>
+  )
+}
+
+interface RangeProps {
+  readonly name: string
+  readonly page: CountedPageJson<unknown>
 }
 
 /** For example "1–25 of 57 sessions". */
-function Range({ name, page: { data, first, total, total_is_minimum, examined } }: Pick<ListProps, 'name' | 'page'>) {
+function Range({ name, page: { data, first, total, total_is_minimum, examined } }: RangeProps) {
   if (first === undefined || total === undefined) return null
   const last = first + data.length - 1
   return (
@@ -77,7 +97,7 @@ interface PageLinkProps {
 }
 
 /** Replaces a refresh in progress, whose response would be of another page. */
-function PageLink({ name, id, url, children }: PageLinkProps) {
+export function PageLink({ name, id, url, children }: PageLinkProps) {
   if (url === undefined) return null
   return (
     <a

@@ -123,7 +123,9 @@ export function ChooseTenant({ to }: { readonly to: string }) {
   return (
     <section class="card" aria-labelledby="choose-title">
       <h2 id="choose-title">Choose a tenant</h2>
-      <p>This page shows the data of one tenant.</p>
+      <p>
+        This page shows the data of one tenant. Name it here, or choose it in <a href="/cwm/ui/tenants">Tenants</a>.
+      </p>
       <form method="post" action="/cwm/ui/tenant">
         <input type="hidden" name="to" value={to} />
         <Field name="tenant" label="Tenant" required />

@@ -5,14 +5,12 @@ import type { CountedPageJson, PageJson } from '../wire/lists.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { NearLimitJson } from '../wire/tenants.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import { type SessionFilter, sessionList } from './sessions/filter.ts'
 import type { SessionRow } from './sessions/sessions.tsx'
 import type { Ask } from './viewers.ts'
-import { type WindowFilter, windowList } from './windows/filter.ts'
 import type { Family } from './windows/window-detail.tsx'
 
-/** Windows of a session that its gauge shows. */
-const MAX_GAUGE_WINDOWS = 20
+/** Windows of a session that its gauge and its details show. */
+export const MAX_GAUGE_WINDOWS = 20
 /** Ancestors and children that a family tree shows. */
 const MAX_ANCESTORS = 10
 const MAX_CHILDREN = 50
@@ -20,35 +18,33 @@ const MAX_CHILDREN = 50
 export const sessionApiPath = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
 export const windowApiPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
 
-export async function readSessions(ask: Ask, filter: SessionFilter, cursor: string | undefined) {
-  const [page, freezeAt] = await Promise.all([
-    ask<CountedPageJson<SessionJson>>('GET', sessionList.apiPath(filter, cursor)),
-    readFreezeAt(ask),
-  ])
-  const shown = page.data.map(
-    async (session): Promise<SessionRow> => ({
-      session,
-      windows: await readWindowsOf(ask, session.id),
-    }),
-  )
-  return { page: { ...page, data: await Promise.all(shown) }, freezeAt }
+/** A page of sessions, as rows of their list. */
+export async function readSessions(ask: Ask, path: string): Promise<CountedPageJson<SessionRow>> {
+  const [page, freezeAt] = await Promise.all([ask<CountedPageJson<SessionJson>>('GET', path), readFreezeAt(ask)])
+  const rows = page.data.map(async (session) => ({
+    session,
+    windows: await readWindowsOf(ask, session.id),
+    freezeAt,
+  }))
+  return { ...page, data: await Promise.all(rows) }
 }
 
-export async function readWindowsOf(ask: Ask, session: string): Promise<readonly WindowJson[]> {
+export async function readSession(ask: Ask, id: string): Promise<SessionRow> {
+  const [session, windows, freezeAt] = await Promise.all([
+    ask<SessionJson>('GET', sessionApiPath(id)),
+    readWindowsOf(ask, id),
+    readFreezeAt(ask),
+  ])
+  return { session, windows, freezeAt }
+}
+
+async function readWindowsOf(ask: Ask, session: string): Promise<readonly WindowJson[]> {
   const query = new URLSearchParams({ session_id: session, limit: String(MAX_GAUGE_WINDOWS) })
   return (await ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)).data
 }
 
-export async function readFreezeAt(ask: Ask): Promise<number> {
+async function readFreezeAt(ask: Ask): Promise<number> {
   return (await ask<NearLimitJson>('GET', '/cwm/v1/tenants/me/near-limit')).freeze_at
-}
-
-export function readWindows(
-  ask: Ask,
-  filter: WindowFilter,
-  cursor: string | undefined,
-): Promise<CountedPageJson<WindowJson>> {
-  return ask('GET', windowList.apiPath(filter, cursor))
 }
 
 export async function readFamily(ask: Ask, window: WindowJson): Promise<Family> {

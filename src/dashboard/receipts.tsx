@@ -100,6 +100,18 @@ export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
   )
 }
 
+/** The ways to proceed, and the way back. */
+export function Choices({ children }: { readonly children?: Child }) {
+  return (
+    <div class="choice">
+      {children}
+      <form method="dialog">
+        <button type="submit">Cancel</button>
+      </form>
+    </div>
+  )
+}
+
 interface ConfirmationProps {
   readonly title: string
   readonly path: string
@@ -108,20 +120,34 @@ interface ConfirmationProps {
   readonly fields?: Readonly<Record<string, string>>
   /** Another way to proceed. */
   readonly other?: { readonly action: string; readonly fields: Readonly<Record<string, string>> } | undefined
+  /** Whether it cannot be undone. True by default. */
+  readonly isPermanent?: boolean
   /** Below the question. */
   readonly details?: Child
   readonly children?: Child
 }
 
-/** Asks for confirmation before a permanent action. */
-export function Confirmation({ title, path, action, fields = {}, other, details, children }: ConfirmationProps) {
+/** Asks for confirmation before an action. */
+export function Confirmation({
+  title,
+  path,
+  action,
+  fields = {},
+  other,
+  isPermanent = true,
+  details,
+  children,
+}: ConfirmationProps) {
   const choices = [{ action, fields }, ...(other === undefined ? [] : [other])]
   return (
     <article>
       <h2 tabindex={-1}>{title}</h2>
-      <p>{children} This is permanent.</p>
+      <p>
+        {children}
+        {isPermanent ? ' This is permanent.' : ''}
+      </p>
       {details}
-      <div class="choice">
+      <Choices>
         {choices.map((choice) => (
           <form hx-post={path} hx-target="#dialog-body" hx-disabled-elt="find button">
             {Object.entries(choice.fields).map(([name, value]) => (
@@ -130,10 +156,7 @@ export function Confirmation({ title, path, action, fields = {}, other, details,
             <Submit kind="danger">{choice.action}</Submit>
           </form>
         ))}
-        <form method="dialog">
-          <button type="submit">Cancel</button>
-        </form>
-      </div>
+      </Choices>
     </article>
   )
 }
@@ -161,15 +184,5 @@ export function ConfirmReplace({ window, session }: { readonly window: string; r
       {base_window === undefined ? '' : ` based on window ${base_window}`}. Its next turn would start from {window}{' '}
       instead. To keep it, thaw into a new session.
     </Confirmation>
-  )
-}
-
-/** An error: above the form, so that the input stays, or instead of content that cannot be shown. */
-export function ErrorNotice({ message, above }: { readonly message: string; readonly above: boolean }) {
-  if (above) return <Note kind="bad">{message}</Note>
-  return (
-    <Receipt title="Request failed">
-      <Note kind="bad">{message}</Note>
-    </Receipt>
   )
 }

@@ -6,9 +6,9 @@ import type { CountedPageJson, PageJson } from '../../wire/lists.ts'
 import type { ManyAskBody } from '../../wire/many-asks.ts'
 import type { WindowJson } from '../../wire/windows.ts'
 import type { Ctx } from '../bindings.ts'
+import { Note } from '../components.tsx'
 import { textOf } from '../forms.ts'
 import type { Mount } from '../pages.tsx'
-import { ErrorNotice } from '../receipts.tsx'
 import type { Ask } from '../viewers.ts'
 import { answerLines } from './answer-stream.tsx'
 import { AskPage, type Chosen, ChosenWindows } from './ask-page.tsx'
@@ -53,7 +53,7 @@ export const ask: Mount = (app, pages) => {
       })
     }
     const { error } = (await answer.json()) as { readonly error: { readonly message: string } }
-    return await pages.html(c, <ErrorNotice message={error.message} above />, {}, answer.status as 400)
+    return await pages.html(c, <Note kind="bad">{error.message}</Note>, {}, answer.status as 400)
   })
 }
 

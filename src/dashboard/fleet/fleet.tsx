@@ -5,8 +5,9 @@ import type { EngineJson } from '../../wire/engines.ts'
 import type { HealthJson } from '../../wire/health.ts'
 import { FieldList, Note, Submit } from '../components.tsx'
 import { formatNumber, pluralize } from '../format.ts'
-import { Receipt } from '../receipts.tsx'
+import { Confirmation, Receipt } from '../receipts.tsx'
 import { Region } from '../regions.tsx'
+import { type Column, Table } from '../table.tsx'
 
 /** `children`: the engines, if the viewer may see them. */
 export function Parts({ health, children }: { readonly health: HealthJson; readonly children?: Child }) {
@@ -54,41 +55,26 @@ function Answers({ ok, what }: { readonly ok: boolean; readonly what: string }) 
   )
 }
 
+const columns: readonly Column[] = [
+  { title: 'Engine' },
+  { title: 'State' },
+  { title: 'In flight', kind: 'number' },
+  { title: 'Placed sessions', kind: 'number wide' },
+  { title: 'Weight', kind: 'number wide' },
+  { title: 'Models', kind: 'wide' },
+  { title: 'LMCache', kind: 'wide' },
+  { title: 'Action', kind: 'action' },
+]
+
 export function Engines({ engines }: { readonly engines: readonly EngineJson[] }) {
   return (
     <section class="card" aria-labelledby="engines-title">
       <h2 id="engines-title">Engines</h2>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Engine</th>
-            <th scope="col">State</th>
-            <th scope="col" class="number">
-              In flight
-            </th>
-            <th scope="col" class="number wide">
-              Placed sessions
-            </th>
-            <th scope="col" class="number wide">
-              Weight
-            </th>
-            <th scope="col" class="wide">
-              Models
-            </th>
-            <th scope="col" class="wide">
-              LMCache
-            </th>
-            <th scope="col" class="action">
-              Action
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {engines.map((engine) => (
-            <EngineRow engine={engine} />
-          ))}
-        </tbody>
-      </table>
+      <Table caption="Engines" columns={columns}>
+        {engines.map((engine) => (
+          <EngineRow engine={engine} />
+        ))}
+      </Table>
     </section>
   )
 }
@@ -141,22 +127,16 @@ function EngineAction({ engine: { id, drained_by } }: { readonly engine: EngineJ
 
 export function ConfirmDrain({ engine }: { readonly engine: string }) {
   return (
-    <article>
-      <h2 tabindex={-1}>Drain {engine}?</h2>
-      <p>
-        It receives no new work, on every proxy that shares the store, until it is resumed. Its requests in flight
-        finish, and each of its sessions moves to another engine with its next turn.
-      </p>
-      <div class="choice">
-        <form hx-post="/cwm/ui/fleet/drain" hx-target="#dialog-body" hx-disabled-elt="find button">
-          <input type="hidden" name="engine" value={engine} />
-          <Submit kind="danger">Drain</Submit>
-        </form>
-        <form method="dialog">
-          <button type="submit">Cancel</button>
-        </form>
-      </div>
-    </article>
+    <Confirmation
+      title={`Drain ${engine}?`}
+      path="/cwm/ui/fleet/drain"
+      action="Drain"
+      fields={{ engine }}
+      isPermanent={false}
+    >
+      It receives no new work, on every proxy that shares the store, until it is resumed. Its requests in flight finish,
+      and each of its sessions moves to another engine with its next turn.
+    </Confirmation>
   )
 }
 

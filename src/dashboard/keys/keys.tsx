@@ -1,11 +1,12 @@
 // Keys in a table, the form that creates one, and the receipts.
 
 import type { CreatedKeyJson, KeyJson } from '../../wire/keys.ts'
-import type { PageJson } from '../../wire/lists.ts'
 import { Ago, Copy, Field, FieldList, Note, Submit } from '../components.tsx'
 import { formatNumber } from '../format.ts'
-import { type Column, List } from '../list.tsx'
-import { Receipt } from '../receipts.tsx'
+import { List, type ListView } from '../list.tsx'
+import { ListAddress, type ListFilter, plainPage } from '../list-address.ts'
+import { Confirmation, Receipt } from '../receipts.tsx'
+import type { Column } from '../table.tsx'
 
 const columns: readonly Column[] = [
   { title: 'Key' },
@@ -17,8 +18,13 @@ const columns: readonly Column[] = [
   { title: 'Action', kind: 'action' },
 ]
 
-export const keysUrl = (cursor: string | undefined) =>
-  `/cwm/ui/keys${cursor === undefined ? '' : `?cursor=${encodeURIComponent(cursor)}`}`
+export const keyList = new ListAddress<ListFilter>({
+  name: 'keys',
+  title: 'Keys',
+  defaults: {},
+  conditions: [],
+  pageQuery: plainPage,
+})
 
 /** For example `2027-01-31 00:00 UTC`. */
 const utc = (iso: string) => `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
@@ -44,15 +50,10 @@ export function CreateForm() {
   )
 }
 
-interface KeysProps {
-  readonly page: PageJson<KeyJson>
-  readonly cursor: string | undefined
-  readonly now: number
-}
-
-export function Keys({ page, cursor, now }: KeysProps) {
+export function Keys({ view }: { readonly view: ListView<ListFilter, KeyJson> }) {
+  const { page, now } = view
   return (
-    <List name="keys" columns={columns} page={page} urlOf={keysUrl} cursor={cursor}>
+    <List address={keyList} view={view} columns={columns} hint="Create one above.">
       {page.data.map(({ id, tenant, name, expired, expires_at, last_used_at, created_at, ...limits }) => (
         <tr>
           <th scope="row">{name}</th>
@@ -60,9 +61,9 @@ export function Keys({ page, cursor, now }: KeysProps) {
           <td>{expired ? <span class="state bad">expired</span> : expires_at === null ? 'never' : utc(expires_at)}</td>
           <td class="wide">{limitsText(limits) || '–'}</td>
           <td class="wide">{last_used_at === null ? '–' : <Ago iso={last_used_at} now={now} />}</td>
-          <td class="wide">{created_at === null ? 'in the settings' : <Ago iso={created_at} now={now} />}</td>
+          <td class="wide">{created_at === null ? '–' : <Ago iso={created_at} now={now} />}</td>
           <td class="action">
-            {id === null ? <span class="quiet">settings file</span> : <Revoke {...{ id, tenant, name }} />}
+            {id === null ? <span class="quiet">in the settings</span> : <Revoke {...{ id, tenant, name }} />}
           </td>
         </tr>
       ))}
@@ -125,23 +126,9 @@ export function Created({ created }: { readonly created: CreatedKeyJson }) {
 
 export function ConfirmRevoke({ id, tenant, name }: RevokeProps) {
   return (
-    <article>
-      <h2 tabindex={-1}>
-        Revoke {name} of {tenant}?
-      </h2>
-      <p>
-        cwm rejects the key from the next request on, and ends its event streams. Running answers finish. This is
-        permanent.
-      </p>
-      <div class="choice">
-        <form hx-post={revokePath(id)} hx-target="#dialog-body" hx-disabled-elt="find button">
-          <Submit kind="danger">Revoke</Submit>
-        </form>
-        <form method="dialog">
-          <button type="submit">Cancel</button>
-        </form>
-      </div>
-    </article>
+    <Confirmation title={`Revoke ${name} of ${tenant}?`} path={revokePath(id)} action="Revoke">
+      cwm rejects the key from the next request on, and ends its event streams. Running answers finish.
+    </Confirmation>
   )
 }
 

@@ -3,27 +3,18 @@
 import type { CreatedKeyJson, CreateKeyBody, KeyJson } from '../../wire/keys.ts'
 import type { PageJson } from '../../wire/lists.ts'
 import { textOf } from '../forms.ts'
+import { mountList } from '../list-page.tsx'
 import { type Mount, refreshLists } from '../pages.tsx'
-import { ConfirmRevoke, Created, CreateForm, Keys, keysUrl, Revoked } from './keys.tsx'
+import { ConfirmRevoke, Created, CreateForm, Keys, keyList, Revoked } from './keys.tsx'
 
-const PAGE_SIZE = 50
 const DAY_S = 86_400
 
 export const keys: Mount = (app, pages) => {
-  app.get('/keys', async (c) => {
-    const cursor = c.req.query('cursor') || undefined
-    const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
-    const page = await pages.askAll(c)<PageJson<KeyJson>>('GET', `/cwm/v1/keys?${query}`)
-    const list = <Keys page={page} cursor={cursor} now={pages.now()} />
-    const body = (
-      <>
-        <CreateForm />
-        <section class="card" aria-label="All keys">
-          {list}
-        </section>
-      </>
-    )
-    return await pages.show(c, { tab: 'keys', title: 'Keys', body, fragment: list, url: keysUrl(cursor) })
+  mountList(app, pages, {
+    address: keyList,
+    read: (c, path) => pages.askAll(c)<PageJson<KeyJson>>('GET', path),
+    list: (view) => <Keys view={view} />,
+    before: () => <CreateForm />,
   })
   app.post('/keys', async (c) => {
     const form = await c.req.parseBody()

@@ -4,6 +4,7 @@ import type { Child } from 'hono/jsx'
 import type { MessagesJson, ReadableMessageJson, ReadablePartJson } from '../../wire/messages.ts'
 import { FilterForm, TextFilter } from '../filter-form.tsx'
 import { formatBytes, formatNumber, pluralize } from '../format.ts'
+import { PageLink } from '../list.tsx'
 
 /** What of the messages is shown. */
 export interface Reading {
@@ -47,12 +48,12 @@ export function Messages({ messages, reading }: { readonly messages: MessagesJso
       ))}
       <nav class="pages" aria-label="Pages of messages">
         {offset === 0 ? null : (
-          <PageLink id="messages-previous" url={at({ offset: Math.max(0, offset - 20) })}>
+          <PageLink name="messages" id="messages-previous" url={at({ offset: Math.max(0, offset - 20) })}>
             Previous
           </PageLink>
         )}
         {next === null ? null : (
-          <PageLink id="messages-next" url={at({ offset: next })}>
+          <PageLink name="messages" id="messages-next" url={at({ offset: next })}>
             Next
           </PageLink>
         )}
@@ -64,14 +65,6 @@ export function Messages({ messages, reading }: { readonly messages: MessagesJso
 function rangeOf(offset: number, length: number): string {
   const [first, last] = [offset + 1, offset + length]
   return last === first ? formatNumber(first) : `${formatNumber(first)}–${formatNumber(last)}`
-}
-
-function PageLink({ id, url, children }: { readonly id: string; readonly url: string; readonly children?: Child }) {
-  return (
-    <a class="button" id={id} href={url} hx-get={url} hx-target="#messages" hx-swap="outerHTML" data-history="push">
-      {children}
-    </a>
-  )
 }
 
 interface MessageProps {

@@ -2,7 +2,7 @@
 
 import type { MessagesJson } from '../../wire/messages.ts'
 import type { App, Ctx } from '../bindings.ts'
-import { listAssets } from '../list-address.ts'
+import { listAssets } from '../list-page.tsx'
 import type { Pages } from '../pages.tsx'
 import { Messages, messagesUrl, type Reading, SearchForm } from './messages.tsx'
 

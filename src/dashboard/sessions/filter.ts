@@ -1,6 +1,6 @@
 // The filter of the list of sessions.
 
-import { ListAddress } from '../list-address.ts'
+import { countedPage, ListAddress } from '../list-address.ts'
 
 export interface SessionFilter {
   readonly search: string
@@ -12,11 +12,10 @@ export interface SessionFilter {
   readonly [name: string]: string
 }
 
-const defaults: SessionFilter = { search: '', model: '', state: '', base_window: '', sort: 'last_turn', order: 'desc' }
-
-export const sessionList = new ListAddress('/cwm/ui/sessions', '/cwm/v1/sessions', defaults, [
-  'search',
-  'model',
-  'state',
-  'base_window',
-])
+export const sessionList = new ListAddress<SessionFilter>({
+  name: 'sessions',
+  title: 'Sessions',
+  defaults: { search: '', model: '', state: '', base_window: '', sort: 'last_turn', order: 'desc' },
+  conditions: ['search', 'model', 'state', 'base_window'],
+  pageQuery: countedPage,
+})

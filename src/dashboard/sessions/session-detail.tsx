@@ -2,16 +2,14 @@
 
 import { Copy, Field, FieldList, Note, Submit } from '../components.tsx'
 import { formatAge, formatNumber, pluralize } from '../format.ts'
+import { MAX_GAUGE_WINDOWS } from '../queries.ts'
 import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
-import { SessionGauge, type SessionRow, type SessionsProps } from './sessions.tsx'
+import { SessionGauge, type SessionRow } from './sessions.tsx'
 
-export function SessionDetail({
-  session,
-  windows,
-  freezeAt,
-  now,
-}: SessionRow & Pick<SessionsProps, 'freezeAt' | 'now'>) {
+export function SessionDetail({ row, now }: { readonly row: SessionRow; readonly now: number }) {
+  const { session, windows } = row
   const { id, usage, prefix_break: broken, rollover, thaw } = session
+  const allWindows = `/cwm/ui/windows?session_id=${encodeURIComponent(id)}`
   return (
     <article>
       <h2 tabindex={-1}>{id}</h2>
@@ -20,12 +18,12 @@ export function SessionDetail({
         <a class="button" href={`${sessionPath(id)}/messages`}>
           Messages
         </a>
-        <a class="button" href={`/cwm/ui/windows?session_id=${encodeURIComponent(id)}`}>
+        <a class="button" href={allWindows}>
           Windows
         </a>
       </p>
       <p class="big-gauge">
-        <SessionGauge session={session} windows={windows} freezeAt={freezeAt} />
+        <SessionGauge {...row} />
       </p>
       <FieldList
         fields={[
@@ -79,6 +77,11 @@ export function SessionDetail({
               </li>
             ))}
           </ul>
+          {windows.length < MAX_GAUGE_WINDOWS ? null : (
+            <p class="quiet">
+              The newest {MAX_GAUGE_WINDOWS}. <a href={allWindows}>Show all windows of this session</a>
+            </p>
+          )}
         </>
       )}
       <h3>Freeze</h3>

@@ -1,27 +1,21 @@
 // The table of sessions. Problems of a session are marked next to its name.
 
-import type { CountedPageJson } from '../../wire/lists.ts'
 import type { SessionJson } from '../../wire/sessions.ts'
 import type { WindowJson } from '../../wire/windows.ts'
 import { ChoiceFilter, FilterForm, orders, TextFilter } from '../filter-form.tsx'
 import { formatAge, formatNumber, pluralize } from '../format.ts'
 import { Gauge } from '../gauge.tsx'
-import { type Column, List } from '../list.tsx'
-import { DetailLink, Region, sessionPath, windowPath } from '../regions.tsx'
+import { List, type ListView } from '../list.tsx'
+import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
+import type { Column } from '../table.tsx'
 import { type SessionFilter, sessionList } from './filter.ts'
 
 export interface SessionRow {
   readonly session: SessionJson
   /** Newest first. */
   readonly windows: readonly WindowJson[]
-}
-
-export interface SessionsProps {
-  readonly page: CountedPageJson<SessionRow>
-  readonly filter: SessionFilter
-  readonly cursor: string | undefined
+  /** Auto-freeze point as a share of the limit; 0 for never. */
   readonly freezeAt: number
-  readonly now: number
 }
 
 const columns: readonly Column[] = [
@@ -53,8 +47,8 @@ const states = {
 
 export function SessionFilterForm({ filter }: { readonly filter: SessionFilter }) {
   return (
-    <FilterForm name="sessions" label="Sessions" path="/cwm/ui/sessions">
-      <TextFilter name="search" label="Search" value={filter.search} placeholder="part of an id or window" />
+    <FilterForm name="sessions" label="Sessions" path={sessionList.path}>
+      <TextFilter name="search" label="Search" value={filter.search} placeholder="id or window" />
       <TextFilter name="model" label="Model" value={filter.model} placeholder="whole name" />
       <ChoiceFilter name="state" label="State" options={states} chosen={filter.state} />
       <ChoiceFilter name="sort" label="Sort by" options={sorts} chosen={filter.sort} />
@@ -66,19 +60,15 @@ export function SessionFilterForm({ filter }: { readonly filter: SessionFilter }
   )
 }
 
-export function Sessions({ page, filter, cursor, freezeAt, now }: SessionsProps) {
-  const { data } = page
-  if (data.length === 0) {
-    return (
-      <Region id="sessions" url={sessionList.url(filter)}>
-        <NoSessions isFiltered={sessionList.isFiltered(filter)} />
-      </Region>
-    )
-  }
-  const urlOf = (other: string | undefined) => sessionList.url(filter, other)
+export function Sessions({ view }: { readonly view: ListView<SessionFilter, SessionRow> }) {
+  const hint = (
+    <>
+      Point an SDK at <code>/v1</code> of this cwm. Each conversation becomes a session.
+    </>
+  )
   return (
-    <List name="sessions" columns={columns} page={page} urlOf={urlOf} cursor={cursor}>
-      {data.map(({ session, windows }) => (
+    <List address={sessionList} view={view} columns={columns} hint={hint}>
+      {view.page.data.map(({ session, windows, freezeAt }) => (
         <tr>
           <th scope="row">
             <DetailLink path={sessionPath(session.id)} id={`session-${session.id}`}>
@@ -99,7 +89,7 @@ export function Sessions({ page, filter, cursor, freezeAt, now }: SessionsProps)
             )}
           </td>
           <td class="age wide">
-            <time datetime={session.last_turn_at}>{formatAge(session.last_turn_at, now)}</time>
+            <time datetime={session.last_turn_at}>{formatAge(session.last_turn_at, view.now)}</time>
           </td>
         </tr>
       ))}
@@ -107,25 +97,7 @@ export function Sessions({ page, filter, cursor, freezeAt, now }: SessionsProps)
   )
 }
 
-function NoSessions({ isFiltered }: { readonly isFiltered: boolean }) {
-  return isFiltered ? (
-    <div class="empty">
-      <p>No matching sessions.</p>
-      <p>
-        <a href="/cwm/ui/sessions">Show all sessions</a>
-      </p>
-    </div>
-  ) : (
-    <div class="empty">
-      <p>No sessions yet.</p>
-      <p>
-        Point an SDK at <code>/v1</code> of this cwm. Each conversation becomes a session.
-      </p>
-    </div>
-  )
-}
-
-export function SessionGauge({ session, windows, freezeAt }: SessionRow & { readonly freezeAt: number }) {
+export function SessionGauge({ session, windows, freezeAt }: SessionRow) {
   const { usage, limit } = session
   if (usage === undefined) return <span class="quiet">no finished turns</span>
   if (limit === undefined) return <span class="quiet">{pluralize(usage.total_tokens, 'token')}, limit unknown</span>

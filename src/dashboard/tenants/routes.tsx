@@ -4,10 +4,11 @@ import type { PageJson } from '../../wire/lists.ts'
 import type { ListedTenantJson } from '../../wire/tenants.ts'
 import { Copy } from '../components.tsx'
 import { formatBytes, formatNumber } from '../format.ts'
-import { type Column, List } from '../list.tsx'
+import { List, type ListView } from '../list.tsx'
+import { ListAddress, type ListFilter, plainPage } from '../list-address.ts'
+import { mountList } from '../list-page.tsx'
 import type { Mount } from '../pages.tsx'
-
-const PAGE_SIZE = 50
+import type { Column } from '../table.tsx'
 
 const columns: readonly Column[] = [
   { title: 'Tenant' },
@@ -19,28 +20,26 @@ const columns: readonly Column[] = [
   { title: 'Action', kind: 'action' },
 ]
 
-const tenantsUrl = (cursor: string | undefined) =>
-  `/cwm/ui/tenants${cursor === undefined ? '' : `?cursor=${encodeURIComponent(cursor)}`}`
+const tenantList = new ListAddress<ListFilter>({
+  name: 'tenants',
+  title: 'Tenants',
+  defaults: {},
+  conditions: [],
+  pageQuery: plainPage,
+})
 
 export const tenants: Mount = (app, pages) => {
-  app.get('/tenants', async (c) => {
-    const cursor = c.req.query('cursor') || undefined
-    const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
-    const page = await pages.askAll(c)<PageJson<ListedTenantJson>>('GET', `/cwm/v1/tenants?${query}`)
-    const list = <Tenants page={page} cursor={cursor} />
-    const body = (
-      <section class="card" aria-label="Tenants">
-        {list}
-      </section>
-    )
-    return await pages.show(c, { tab: 'tenants', title: 'Tenants', body, fragment: list, url: tenantsUrl(cursor) })
+  mountList(app, pages, {
+    address: tenantList,
+    read: (c, path) => pages.askAll(c)<PageJson<ListedTenantJson>>('GET', path),
+    list: (view) => <Tenants view={view} />,
   })
 }
 
-function Tenants({ page, cursor }: { readonly page: PageJson<ListedTenantJson>; readonly cursor: string | undefined }) {
+function Tenants({ view }: { readonly view: ListView<ListFilter, ListedTenantJson> }) {
   return (
-    <List name="tenants" columns={columns} page={page} urlOf={tenantsUrl} cursor={cursor}>
-      {page.data.map(({ id, listed, usage, isolation }) => (
+    <List address={tenantList} view={view} columns={columns} hint="A tenant appears with its first request.">
+      {view.page.data.map(({ id, listed, usage, isolation }) => (
         <tr>
           <th scope="row">
             <span class="id">{id}</span> <Copy text={id} label={`id ${id}`} />

@@ -4,8 +4,10 @@ import type { UsageJson, UsageLineJson } from '../../wire/usage.ts'
 import type { Viewer } from '../bindings.ts'
 import { Note } from '../components.tsx'
 import { cachedShare, percentile, type Sums, sumLines } from '../figures.ts'
+import { ChoiceFilter, FilterForm } from '../filter-form.tsx'
 import { formatDuration, formatNumber, formatPercent } from '../format.ts'
 import { Region } from '../regions.tsx'
+import { type Column, Table } from '../table.tsx'
 import { choiceQuery, type Group, groups, groupsFor, spans, type UsageChoice } from './query.ts'
 
 export const usageUrl = (choice: UsageChoice) => `/cwm/ui/usage?${choiceQuery(choice)}`
@@ -13,29 +15,12 @@ export const usageUrl = (choice: UsageChoice) => `/cwm/ui/usage?${choiceQuery(ch
 /** Rows that are shown. The file has all of them. */
 const MAX_ROWS = 500
 
+const spanTitles = Object.fromEntries(Object.entries(spans).map(([key, { title }]) => [key, title]))
+
 export function UsageForm({ choice, viewer }: { readonly choice: UsageChoice; readonly viewer: Viewer }) {
   return (
-    <form
-      id="usage-form"
-      class="filter"
-      action="/cwm/ui/usage"
-      hx-get="/cwm/ui/usage"
-      hx-target="#usage"
-      hx-swap="outerHTML"
-      hx-trigger="change, submit"
-      hx-sync="#usage:replace"
-      data-history="replace"
-    >
-      <label>
-        <span>Span</span>
-        <select id="span" name="span">
-          {Object.entries(spans).map(([key, { title }]) => (
-            <option value={key} selected={key === choice.span}>
-              {title}
-            </option>
-          ))}
-        </select>
-      </label>
+    <FilterForm name="usage" label="Usage" path="/cwm/ui/usage">
+      <ChoiceFilter name="span" label="Span" options={spanTitles} chosen={choice.span} />
       <fieldset>
         <legend>Group by</legend>
         {groupsFor(viewer).map((group) => (
@@ -45,19 +30,17 @@ export function UsageForm({ choice, viewer }: { readonly choice: UsageChoice; re
           </label>
         ))}
       </fieldset>
-    </form>
+    </FilterForm>
   )
 }
 
-interface Column {
-  readonly title: string
-  readonly kind: string
+interface Figure extends Column {
   readonly of: (sums: Sums) => string
 }
 
 const orUnknown = (value: number | null, format: (value: number) => string) => (value === null ? '–' : format(value))
 
-const columns: readonly Column[] = [
+const figures: readonly Figure[] = [
   { title: 'Requests', kind: 'number', of: ({ requests }) => formatNumber(requests) },
   { title: 'Errors', kind: 'number', of: ({ errors }) => formatNumber(errors) },
   { title: 'Prompt tokens', kind: 'number', of: ({ promptTokens }) => orUnknown(promptTokens, formatNumber) },
@@ -76,6 +59,7 @@ const columns: readonly Column[] = [
 export function Usage({ choice, usage }: { readonly choice: UsageChoice; readonly usage: UsageJson }) {
   const places = choice.by.filter((group) => group !== 'day' || !choice.by.includes('hour'))
   const { data, advice } = usage
+  const total = <Row places={['Total', ...places.slice(1).map(() => '')]} sums={sumLines(data)} />
   return (
     <Region id="usage" url={usageUrl(choice)}>
       <p class="quiet">
@@ -88,28 +72,11 @@ export function Usage({ choice, usage }: { readonly choice: UsageChoice; readonl
         <p class="empty">No requests in this span.</p>
       ) : (
         <section class="scroll" aria-label="Table of usage" tabindex={0}>
-          <table>
-            <thead>
-              <tr>
-                {places.map((group) => (
-                  <th scope="col">{groups[group]}</th>
-                ))}
-                {columns.map(({ title, kind }) => (
-                  <th scope="col" class={kind}>
-                    {title}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {data.slice(0, MAX_ROWS).map((line) => (
-                <Row places={places.map((group) => placeOf(line, group))} sums={sumLines([line])} />
-              ))}
-            </tbody>
-            <tfoot>
-              <Row places={['Total', ...places.slice(1).map(() => '')]} sums={sumLines(data)} />
-            </tfoot>
-          </table>
+          <Table caption="Usage" columns={[...places.map(placeColumn), ...figures]} foot={total}>
+            {data.slice(0, MAX_ROWS).map((line) => (
+              <Row places={places.map((group) => placeOf(line, group))} sums={sumLines([line])} />
+            ))}
+          </Table>
         </section>
       )}
       {data.length > MAX_ROWS ? (
@@ -131,15 +98,17 @@ function Row({ places, sums }: { readonly places: readonly string[]; readonly su
             {place}
           </th>
         ) : (
-          <td>{place}</td>
+          <td class="place">{place}</td>
         ),
       )}
-      {columns.map(({ kind, of }) => (
+      {figures.map(({ kind, of }) => (
         <td class={kind}>{of(sums)}</td>
       ))}
     </tr>
   )
 }
+
+const placeColumn = (group: Group): Column => ({ title: groups[group] })
 
 function placeOf(line: UsageLineJson, group: Group): string {
   if (group === 'hour') return utc(line.at ?? '')

@@ -4,6 +4,7 @@ import type { BulkAnswerJson, BulkBody } from '../../wire/bulk.ts'
 import type { DependentSessionsJson } from '../../wire/dependent-sessions.ts'
 import { FieldList, Note, Submit } from '../components.tsx'
 import { formatNumber, pluralize } from '../format.ts'
+import { Choices, Receipt } from '../receipts.tsx'
 import { DetailLink, sessionPath, windowPath } from '../regions.tsx'
 
 export type BulkAction = BulkBody['action']
@@ -19,17 +20,17 @@ export const bulkWords: Readonly<Record<BulkAction, { readonly verb: string; rea
 /** Windows that a confirmation or a receipt names. */
 const MAX_NAMED = 20
 
-/** It is outside the list, so that a refresh leaves it alone. The boxes in the list belong to its form. */
+/** The boxes in the list belong to its form. Its buttons work once something is selected (assets/lists.js). */
 export function BulkBar() {
   return (
     <form id="bulk" hx-post="/cwm/ui/windows/bulk/confirm" hx-target="#dialog-body" aria-label="Selected windows">
-      <output id="picked">0 selected</output>
+      <output id="picked">Nothing selected on this page</output>
       <label>
         <span>Tags</span>
         <input name="tags" autocomplete="off" autocapitalize="none" spellcheck={false} placeholder="law, 2026" />
       </label>
       {Object.entries(bulkWords).map(([action, { verb }]) => (
-        <button type="submit" name="action" value={action} class={action === 'delete' ? 'danger' : undefined}>
+        <button type="submit" name="action" value={action} class={action === 'delete' ? 'danger' : undefined} disabled>
           {verb}
           {action === 'delete' ? '…' : ''}
         </button>
@@ -65,7 +66,7 @@ export function ConfirmBulk({ action, names, tags, dependents }: ConfirmBulkProp
       {dependents.map(([window, sessions]) => (
         <Dependents window={window} sessions={sessions} />
       ))}
-      <div class="choice">
+      <Choices>
         {choices.map(({ words, sessions }) => (
           <form hx-post="/cwm/ui/windows/bulk" hx-target="#dialog-body" hx-disabled-elt="find button">
             {names.map((name) => (
@@ -77,10 +78,7 @@ export function ConfirmBulk({ action, names, tags, dependents }: ConfirmBulkProp
             <Submit kind={action === 'delete' ? 'danger' : 'primary'}>{words}</Submit>
           </form>
         ))}
-        <form method="dialog">
-          <button type="submit">Cancel</button>
-        </form>
-      </div>
+      </Choices>
     </article>
   )
 }
@@ -124,10 +122,7 @@ export function BulkReceipt({ answer: { action, changed, failed, results } }: { 
     formatNumber(deletions.reduce((total, deletion) => total + of(deletion), 0))
   const held = deletions.filter(({ held_by }) => held_by !== null).length
   return (
-    <article>
-      <h2 tabindex={-1}>
-        {bulkWords[action].done}: {pluralize(changed, 'window')}
-      </h2>
+    <Receipt title={`${bulkWords[action].done}: ${pluralize(changed, 'window')}`}>
       {results
         .filter(({ error }) => error !== null)
         .map(({ name, error }) => (
@@ -144,11 +139,6 @@ export function BulkReceipt({ answer: { action, changed, failed, results } }: { 
           ['Text kept by sessions', held === 0 ? undefined : `of ${pluralize(held, 'window')}`],
         ]}
       />
-      <form method="dialog">
-        <button type="submit" class="primary">
-          Done
-        </button>
-      </form>
-    </article>
+    </Receipt>
   )
 }

@@ -1,6 +1,6 @@
 // The filter of the list of windows.
 
-import { ListAddress } from '../list-address.ts'
+import { countedPage, ListAddress } from '../list-address.ts'
 
 export interface WindowFilter {
   readonly search: string
@@ -14,22 +14,10 @@ export interface WindowFilter {
   readonly [name: string]: string
 }
 
-const defaults: WindowFilter = {
-  search: '',
-  tag: '',
-  model: '',
-  state: '',
-  pin: '',
-  session_id: '',
-  sort: 'created',
-  order: 'desc',
-}
-
-export const windowList = new ListAddress('/cwm/ui/windows', '/cwm/v1/windows', defaults, [
-  'search',
-  'tag',
-  'model',
-  'state',
-  'pin',
-  'session_id',
-])
+export const windowList = new ListAddress<WindowFilter>({
+  name: 'windows',
+  title: 'Windows',
+  defaults: { search: '', tag: '', model: '', state: '', pin: '', session_id: '', sort: 'created', order: 'desc' },
+  conditions: ['search', 'tag', 'model', 'state', 'pin', 'session_id'],
+  pageQuery: countedPage,
+})

@@ -2,14 +2,15 @@
 
 import { RestError } from '../../base/call-rest.ts'
 import type { DeletionJson } from '../../wire/deletions.ts'
+import type { CountedPageJson } from '../../wire/lists.ts'
 import type { ThawReceiptJson } from '../../wire/receipts.ts'
 import type { SessionJson } from '../../wire/sessions.ts'
 import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../../wire/windows.ts'
 import { tagsOf, textOf } from '../forms.ts'
-import { cursorOf, listAssets } from '../list-address.ts'
+import { listAssets, mountList } from '../list-page.tsx'
 import { mountMessages } from '../messages/routes.tsx'
 import { type Mount, refreshLists } from '../pages.tsx'
-import { readFamily, readWindows, sessionApiPath, windowApiPath } from '../queries.ts'
+import { readFamily, sessionApiPath, windowApiPath } from '../queries.ts'
 import { ConfirmReplace, Deleted, Frozen, Thawed } from '../receipts.tsx'
 import { windowPath } from '../regions.tsx'
 import { BulkBar } from './bulk.tsx'
@@ -20,25 +21,16 @@ import { WindowDetail } from './window-detail.tsx'
 import { WindowFilterForm, Windows } from './windows.tsx'
 
 export const windows: Mount = (app, pages) => {
-  app.get('/windows', async (c) => {
-    const [filter, cursor] = [windowList.read(c), cursorOf(c)]
-    const page = await readWindows(pages.ask(c), filter, cursor)
-    const list = <Windows page={page} filter={filter} cursor={cursor} now={pages.now()} />
-    const body = (
-      <section class="card" aria-label="Windows">
+  mountList(app, pages, {
+    address: windowList,
+    read: (c, path) => pages.ask(c)<CountedPageJson<WindowJson>>('GET', path),
+    list: (view) => <Windows view={view} />,
+    controls: (filter) => (
+      <>
         <WindowFilterForm filter={filter} />
         <BulkBar />
-        {list}
-      </section>
-    )
-    return await pages.show(c, {
-      tab: 'windows',
-      title: 'Windows',
-      body,
-      fragment: list,
-      url: windowList.url(filter, cursor),
-      ...listAssets,
-    })
+      </>
+    ),
   })
   app.post('/windows', async (c) => {
     const form = await c.req.parseBody()

@@ -98,6 +98,24 @@ describe('without keys', () => {
     expect(got.text).toContain(words)
   })
 
+  it('shows an error on a page with a way on, and nothing to close', async () => {
+    const { text } = await html('/cwm/ui/windows/none')
+
+    expect(text).toMatch(/<h2[^>]*>Request failed<\/h2>.*<a href="\/cwm\/ui\/windows">Windows<\/a>/)
+    expect(text).not.toContain('Done')
+  })
+
+  it('shows an error in place of a list, which is asked for again with the next refresh', async () => {
+    const path = '/cwm/ui/windows?cursor=nonsense'
+    const got = await ask(stack.url, path, { headers: { 'hx-request': 'true', 'hx-target': 'windows' } })
+
+    expect(got.status).toBe(400)
+    expect(got.text).toMatch(
+      /^<div id="windows" hx-get="\/cwm\/ui\/windows\?cursor=nonsense" hx-trigger="refresh from:body"/,
+    )
+    expect(got.text).toContain('This page tries again every ten seconds.')
+  })
+
   it('lets browsers cache assets indefinitely, under an address that changes with them', async () => {
     const [path] = /\/cwm\/ui\/assets\/[0-9a-f]{12}\/htmx\.js/.exec((await html('/cwm/ui')).text) ?? []
     const { headers, status } = await html(String(path))

@@ -130,10 +130,10 @@ describe.skipIf(noBrowser)('lists', () => {
   it('tags the selected windows after a question, and keeps the selection over a refresh', async () => {
     await make('tag-1', 'tag-2', 'tag-3')
     await pick('tag-1', 'tag-3')
-    expect(await page.locator('#picked').innerText()).toBe('2 selected')
+    expect(await page.locator('#picked').innerText()).toBe('2 selected on this page')
     await page.evaluate("htmx.trigger(document.body, 'refresh')")
     await page.waitForResponse((response) => response.url().includes('search=tag'))
-    await expect.poll(() => page.locator('#picked').innerText()).toBe('2 selected')
+    await expect.poll(() => page.locator('#picked').innerText()).toBe('2 selected on this page')
     await page.getByRole('form', { name: 'Selected windows' }).getByLabel('Tags').fill('law, 2026')
     await press('Add tags')
     await dialog().getByRole('heading', { name: 'Add tags (2 windows)?' }).waitFor()
@@ -194,15 +194,19 @@ describe.skipIf(noBrowser)('lists', () => {
     await page.waitForURL('**/cwm/ui/windows')
   })
 
-  it('says what is missing for a change of many', async () => {
+  it('offers a change of many once something is selected, and says what is missing for it', async () => {
     await visit('windows')
-    await press('Unpin')
-    await dialog().getByRole('alert').waitFor()
-    expect(await dialog().getByRole('alert').innerText()).toBe('Select windows first, with the boxes in the list.')
-    await page.keyboard.press('Escape')
+    const actions = page.getByRole('form', { name: 'Selected windows' }).getByRole('button')
+    const enabled = async () => (await Promise.all((await actions.all()).map((one) => one.isEnabled()))).filter(Boolean)
+    expect(await page.locator('#picked').innerText()).toBe('Nothing selected on this page')
+    expect(await enabled()).toEqual([])
     await pick('first')
+    expect(await enabled()).toHaveLength(5)
     await press('Add tags')
     await dialog().getByRole('alert').filter({ hasText: 'Write one tag or more' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('checkbox', { name: 'Select first', exact: true }).uncheck()
+    expect(await enabled()).toEqual([])
   })
 
   it('reads messages in pages, as text, with placeholders for media', async () => {

@@ -6,7 +6,7 @@ import { launchBrowser, noBrowser, openPage, type Watched } from '../../support/
 import { frozenSession, rest } from '../../support/rest.ts'
 import { type Stack, startStack } from '../../support/stack.ts'
 
-const MAX_VISIT_BYTES = 100_000
+const MAX_VISIT_BYTES = 75_000
 
 describe.skipIf(noBrowser)('the shell', () => {
   let browser: Browser
@@ -200,7 +200,7 @@ describe.skipIf(noBrowser)('the shell', () => {
     expect(streams).toHaveLength(1)
   })
 
-  it('is less than 100 KB on the wire for a first visit', async () => {
+  it('is less than 75 KB on the wire for a first visit', async () => {
     const session = await watched.context.newCDPSession(page)
     await session.send('Network.enable')
     let bytes = 0

@@ -1,0 +1,81 @@
+// How errors are shown: where the content would have been, and above a form, whose input stays.
+
+import { RestError } from '../base/call-rest.ts'
+import { CwmError, toCwmError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Ctx } from './bindings.ts'
+import { Note } from './components.tsx'
+import type { Tab } from './layout.tsx'
+import type { Pages } from './pages.tsx'
+import { Receipt } from './receipts.tsx'
+import { Region } from './regions.tsx'
+
+interface ErrorAnswerParts {
+  readonly pages: Pages
+  readonly tabs: readonly Tab[]
+  readonly log: Logger
+  /** Of the dashboard. */
+  readonly path: string
+}
+
+export async function answerError(thrown: unknown, c: Ctx, parts: ErrorAnswerParts): Promise<Response> {
+  const { pages, tabs, log, path } = parts
+  const { status, message } = describeError(thrown)
+  if (status === 500) log.error({ err: toCwmError(thrown) }, 'dashboard')
+  if (status === 401) {
+    if (!pages.isFragment(c)) return c.redirect(`${path}/login`, 303)
+    return c.body(null, 401, { 'hx-redirect': `${path}/login` })
+  }
+  if (pages.isFragment(c)) {
+    if (c.req.method !== 'POST') return await pages.html(c, fragmentOf(c, message), {}, status as 400)
+    return await pages.html(c, <Note kind="bad">{message}</Note>, { 'hx-retarget': '#dialog-error' }, status as 400)
+  }
+  const tab = tabs.findLast((one) => one.path !== '' && c.req.path.startsWith(path + one.path))
+  const body = <ErrorPage message={message} title={tab?.title ?? 'Overview'} url={path + (tab?.path ?? '')} />
+  return await pages.show(c, { tab: tab?.key ?? '', title: 'Error', body, status: status as 400 })
+}
+
+/** In place of what htmx asked for. */
+function fragmentOf(c: Ctx, message: string) {
+  const target = c.req.header('hx-target')
+  if (target === 'health') return <span class="state bad">{message}</span>
+  if (target === undefined || target === 'dialog-body') {
+    return (
+      <Receipt title="Request failed">
+        <Note kind="bad">{message}</Note>
+      </Receipt>
+    )
+  }
+  const { pathname, search } = new URL(c.req.url)
+  return (
+    <Region id={target} url={pathname + search}>
+      <Note kind="bad">{message}</Note>
+      <p class="quiet">This page tries again every ten seconds.</p>
+    </Region>
+  )
+}
+
+interface ErrorPageProps {
+  readonly message: string
+  /** Of the tab that leads on. */
+  readonly title: string
+  readonly url: string
+}
+
+function ErrorPage({ message, title, url }: ErrorPageProps) {
+  return (
+    <section class="card" aria-labelledby="error-title">
+      <h2 id="error-title">Request failed</h2>
+      <Note kind="bad">{message}</Note>
+      <p>
+        <a href={url}>{title}</a>
+      </p>
+    </section>
+  )
+}
+
+function describeError(thrown: unknown): { readonly status: number; readonly message: string } {
+  if (thrown instanceof RestError) return { status: thrown.status === 0 ? 503 : thrown.status, message: thrown.message }
+  if (thrown instanceof CwmError) return thrown
+  return { status: 500, message: 'internal error; see the log of cwm' }
+}
