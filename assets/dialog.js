@@ -33,8 +33,9 @@ export function watchDialog() {
   element.addEventListener('close', () => {
     body.replaceChildren()
     errors.replaceChildren()
-    // The list may have been refreshed meanwhile, so the element is looked up by its id.
+    // The list may have been refreshed meanwhile, so the element is looked up by its id. An action may have removed it.
     if (opener) document.getElementById(opener)?.focus()
+    if (document.activeElement === document.body) document.getElementById('main').focus()
     dialog.onClose()
   })
   return dialog

@@ -31,7 +31,10 @@ export async function answerError(thrown: unknown, c: Ctx, parts: ErrorAnswerPar
     return await pages.html(c, <Note kind="bad">{message}</Note>, { 'hx-retarget': '#dialog-error' }, status as 400)
   }
   const tab = tabs.findLast((one) => one.path !== '' && c.req.path.startsWith(path + one.path))
-  const body = <ErrorPage message={message} title={tab?.title ?? 'Overview'} url={path + (tab?.path ?? '')} />
+  // What cwm cannot do now, it may be able to do later.
+  const again = status >= 500 ? addressOf(c) : undefined
+  const tabUrl = path + (tab?.path ?? '')
+  const body = <ErrorPage message={message} again={again} tabTitle={tab?.title ?? 'Overview'} tabUrl={tabUrl} />
   return await pages.show(c, { tab: tab?.key ?? '', title: 'Error', body, status: status as 400 })
 }
 
@@ -46,29 +49,35 @@ function fragmentOf(c: Ctx, message: string) {
       </Receipt>
     )
   }
-  const { pathname, search } = new URL(c.req.url)
   return (
-    <Region id={target} url={pathname + search}>
+    <Region id={target} url={addressOf(c)}>
       <Note kind="bad">{message}</Note>
       <p class="quiet">This page tries again every ten seconds.</p>
     </Region>
   )
 }
 
-interface ErrorPageProps {
-  readonly message: string
-  /** Of the tab that leads on. */
-  readonly title: string
-  readonly url: string
+function addressOf(c: Ctx): string {
+  const { pathname, search } = new URL(c.req.url)
+  return pathname + search
 }
 
-function ErrorPage({ message, title, url }: ErrorPageProps) {
+interface ErrorPageProps {
+  readonly message: string
+  /** The same page; undefined if it would fail again. */
+  readonly again: string | undefined
+  readonly tabTitle: string
+  readonly tabUrl: string
+}
+
+function ErrorPage({ message, again, tabTitle, tabUrl }: ErrorPageProps) {
   return (
     <section class="card" aria-labelledby="error-title">
       <h2 id="error-title">Request failed</h2>
       <Note kind="bad">{message}</Note>
-      <p>
-        <a href={url}>{title}</a>
+      <p class="links">
+        {again === undefined ? null : <a href={again}>Try again</a>}
+        <a href={tabUrl}>{tabTitle}</a>
       </p>
     </section>
   )

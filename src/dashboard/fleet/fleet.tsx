@@ -3,7 +3,7 @@
 import type { Child } from 'hono/jsx'
 import type { EngineJson } from '../../wire/engines.ts'
 import type { HealthJson } from '../../wire/health.ts'
-import { FieldList, Note, Submit } from '../components.tsx'
+import { FieldList, Note } from '../components.tsx'
 import { formatNumber, pluralize } from '../format.ts'
 import { Confirmation, Receipt } from '../receipts.tsx'
 import { Region } from '../regions.tsx'
@@ -111,7 +111,9 @@ function EngineAction({ engine: { id, drained_by } }: { readonly engine: EngineJ
     return (
       <form hx-post="/cwm/ui/fleet/resume" hx-target="#dialog-body" hx-disabled-elt="find button">
         <input type="hidden" name="engine" value={id} />
-        <Submit kind="secondary">Resume</Submit>
+        <button type="submit" id={`resume-${id}`}>
+          Resume
+        </button>
       </form>
     )
   }

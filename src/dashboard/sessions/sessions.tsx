@@ -85,7 +85,9 @@ export function Sessions({ view }: { readonly view: ListView<SessionFilter, Sess
             {session.base_window === undefined ? (
               ''
             ) : (
-              <DetailLink path={windowPath(session.base_window)}>{session.base_window}</DetailLink>
+              <DetailLink path={windowPath(session.base_window)} id={`base-of-${session.id}`}>
+                {session.base_window}
+              </DetailLink>
             )}
           </td>
           <td class="age wide">
