@@ -12,6 +12,7 @@ import type { FinishedRequest, UsageOwner, UsageSink, WarmedTokens } from '../ba
 import {
   byLedgerGroup,
   type LedgerAddition,
+  type LedgerBatch,
   type LedgerRow,
   MINUTE_MS,
   OTHER_TENANTS,
@@ -33,6 +34,8 @@ const MAX_TENANTS = 10_000
 /** Rows in memory: those of the current minute, and those that wait for the store. About 300 bytes each. */
 const MAX_ROWS = 20_000
 const MAX_WAITING_ROWS = 50_000
+/** About so many tenants are in an addition. SQLite takes it in two milliseconds, which block the event loop. */
+const TENANTS_AT_ONCE = 200
 
 type Row = Omit<LedgerRow, 'counts'> & { readonly counts: number[] }
 type Waiting = Pick<LedgerAddition, 'number' | 'batches'>
@@ -174,12 +177,21 @@ export class Ledger implements UsageSink {
     const batches = [...this.#current].map(([tenant, rows]) => ({ tenant, rows: [...rows.values()] }))
     this.#current = new Map()
     this.#rows = 0
-    // An addition per group: none takes long, and SQLite adds up a group's additions before it writes sums.
-    for (const some of byLedgerGroup(batches).values()) {
-      this.#number++
-      this.#waiting.push({ number: this.#number, batches: some })
+    // Whole groups, because SQLite writes a row per group.
+    let some: LedgerBatch[] = []
+    for (const group of byLedgerGroup(batches).values()) {
+      some.push(...group)
+      if (some.length < TENANTS_AT_ONCE) continue
+      this.#queue(some)
+      some = []
     }
+    if (some.length > 0) this.#queue(some)
     this.#dropSurplus()
+  }
+
+  #queue(batches: readonly LedgerBatch[]): void {
+    this.#number++
+    this.#waiting.push({ number: this.#number, batches })
   }
 
   /** Drops the oldest that wait, except the first, which may be on its way. */

@@ -62,12 +62,12 @@ it('folds a group of many tenants earlier, so that folding stays short', async (
   const path = join(folder, 'cwm.db')
   const store = await openSqliteStore({ path })
   const tenants = Array.from({ length: 6_400 }, (_, n) => `tenant-${n}`)
-  for (let n = 1; n <= 20; n++) await store.addToLedger(anAddition(n, tenants))
+  for (let n = 1; n <= 12; n++) await store.addToLedger(anAddition(n, tenants))
 
-  // Each addition has about 100 tenants per group.
-  const [most] = inFile(path, 'SELECT max(n) FROM (SELECT count(*) n FROM ledger_journal GROUP BY tenant_group)')
-  expect(Number(most)).toBeLessThan(16)
-  expect(await requestsOf(store, 'tenant-77')).toEqual([20])
+  // Each addition has 69 to 117 tenants per group, so the largest groups were folded after 9 or 10.
+  const [least] = inFile(path, 'SELECT min(n) FROM (SELECT count(*) n FROM ledger_journal GROUP BY tenant_group)')
+  expect(Number(least)).toBeLessThan(4)
+  expect(await requestsOf(store, 'tenant-77')).toEqual([12])
   await store.close()
 })
 
