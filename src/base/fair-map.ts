@@ -138,6 +138,9 @@ export class FairMap<V> {
 
   #unlink(entry: Held<V>): void {
     this.#detach(entry)
+    // Otherwise an entry that has left keeps all that left after it from being collected young, with their values.
+    entry.older = undefined
+    entry.newer = undefined
     entry.share.weight -= entry.weight
     this.#weight -= entry.weight
     this.#options.onLeave?.(entry)
