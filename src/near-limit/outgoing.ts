@@ -46,15 +46,12 @@ export function outgoingOf(
   for (const [field, value] of Object.entries(base?.prompt.shaping ?? {})) {
     if (!isPresent(json[field]) && isPresent(value)) added[field] = value
   }
-  let shaping: JsonObject | undefined
   return {
     model: typeof json.model === 'string' ? json.model : '',
     messages: behind ? [...base.prompt.messages, ...own.slice(skip)] : own,
-    // Most turns are neither measured nor cut, and then nobody asks.
-    get shaping() {
-      shaping ??= shapingOf(json, rules, added)
-      return shaping
-    },
+    // Not a getter, although few turns need it: V8 makes a hidden class for each literal with one. It lies in the old generation and leads to
+    // the getter, so every parsed body survived all young collections.
+    shaping: shapingOf(json, rules, added),
     before: behind ? base.prompt.messages.length : 0,
     windowId: behind ? base.record.id : undefined,
     skip,
