@@ -85,6 +85,13 @@ module.exports = {
       from: { path: '^src/', pathNot: ['^src/(engines|compose)/', '\\.test\\.ts$'] },
       to: { path: '^src/engines/(upstream|guarded-upstream|breaker|failures|json)\\.ts$' },
     },
+    {
+      name: 'tracing-on-demand',
+      comment: 'OpenTelemetry is loaded only where tracing is configured (decision 30)',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/tracing/', '\\.test\\.ts$'] },
+      to: { path: '^src/tracing/', dynamic: false, dependencyTypesNot: ['type-only'] },
+    },
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'no-orphans',
