@@ -1,14 +1,23 @@
 // Two proxies on one Redis: an API key that is created or revoked at one is valid or invalid at the other, also while Redis is away.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ask, errorOf } from '../../support/client.ts'
+import { ask, errorOf, type Got } from '../../support/client.ts'
 import { askChat, user } from '../../support/conversation.ts'
 import { until } from '../../support/deadline.ts'
 import { listen } from '../../support/event-stream.ts'
-import { bearer, createKey, fileKey, listKeys, revokeKey, statusesOf, tenantSettings } from '../../support/keys.ts'
+import {
+  asOperator,
+  bearer,
+  createKey,
+  fileKey,
+  listKeys,
+  revokeKey,
+  statusesOf,
+  tenantSettings,
+} from '../../support/keys.ts'
 import { skipsRedis } from '../../support/redis-server.ts'
 import { type Fleet, startFleet } from '../../support/redis-stack.ts'
-import { rest } from '../../support/rest.ts'
+import { call, rest } from '../../support/rest.ts'
 
 describe.skipIf(skipsRedis)('an API key that one of two proxies created', () => {
   let fleet: Fleet
@@ -51,6 +60,39 @@ describe.skipIf(skipsRedis)('an API key that one of two proxies created', () => 
     expect(got.map(({ headers }) => headers['x-ratelimit-limit-requests'])).toEqual(['2', '2', '2', '2'])
     expect((await listKeys(fleet.b.url, '?tenant=acme')).data[0]).toMatchObject({ requests_per_minute: 2 })
   })
+
+  it('is rejected at the other within about a second if the message of its revocation is lost', async () => {
+    const { id, secret } = await create()
+    expect(await statusesOf(fleet.b.url, secret)).toEqual([200, 200])
+    await fleet.redis.send('ACL', 'SETUSER', 'default', '-publish')
+    await expect(fleet.redis.send('PUBLISH', 'any', 'word')).rejects.toThrow('NOPERM')
+    const revokedAt = performance.now()
+
+    await revokeKey(fleet.a.url, id)
+
+    await until('the other rejects it', async () => (await statusesOf(fleet.b.url, secret))[0] === 401)
+    expect(performance.now() - revokedAt).toBeLessThan(5_000)
+    await fleet.redis.send('ACL', 'SETUSER', 'default', '+publish')
+  })
+
+  it('is one of 1,000 of its tenant at most, at whichever proxy they are created', async () => {
+    const createAt = (n: number) => {
+      const { url } = n % 2 === 0 ? fleet.a : fleet.b
+      return call(url, 'POST', '/keys', { tenant: 'acme', name: `k${n}` }, asOperator)
+    }
+    const got: Got[] = []
+    for (let n = 0; n < 1_020; n += 60) {
+      got.push(...(await Promise.all(Array.from({ length: 60 }, (_, i) => createAt(n + i)))))
+    }
+
+    const refused = got.filter(({ status }) => status !== 201)
+    expect(refused.map(({ status }) => status)).toEqual(Array(20).fill(403))
+    expect(refused.map((one) => errorOf(one).code)).toEqual(Array(20).fill('quota_exceeded'))
+    const { data } = await listKeys(fleet.b.url, '?tenant=acme&limit=1000')
+    await revokeKey(fleet.a.url, data.find(({ id }) => id !== null)?.id ?? null)
+    expect((await createAt(2_000)).status).toBe(201)
+    expect((await call(fleet.b.url, 'POST', '/keys', { tenant: 'globex', name: 'own' }, asOperator)).status).toBe(201)
+  }, 60_000)
 
   it('can be revoked at the other, which shows its last use', async () => {
     const { id, secret } = await create()
