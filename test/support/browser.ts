@@ -3,8 +3,11 @@
 import { existsSync } from 'node:fs'
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 
-const path = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const INSTALL = 'Chromium is missing: apt-get install chromium (or set CHROMIUM to its path)'
+/** The same engine without the rest of a browser takes half the processor time, so it comes first. */
+const SHELL = '/usr/bin/chromium-headless-shell'
+const path = process.env.CHROMIUM ?? (existsSync(SHELL) ? SHELL : '/usr/bin/chromium')
+const INSTALL =
+  'Chromium is missing: apt-get install chromium-headless-shell (or chromium, or set CHROMIUM to the path of one)'
 
 /** For `describe.skipIf`. Prints once what is missing. */
 export const noBrowser = !existsSync(path) && process.env.CI !== 'true'
