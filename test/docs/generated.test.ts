@@ -26,7 +26,7 @@ function settingsPage(): string {
   return [
     '# Configuration',
     '',
-    'Every setting of cwm, for the person who runs it. Start from `config/cwm.example.yaml`. This page is generated from `src/config/schema.ts` by `npm run docs`.',
+    'Every setting of cwm, for the person who runs it. Start from `config/cwm.example.yaml`. This page is generated from `src/config/settings/` by `npm run docs`.',
     '',
     '- Flags override environment variables, and variables override the settings file (`--config FILE`, YAML).',
     '- cwm checks all settings at startup and reports every error together. An unknown name in the file is an error; an unknown `CWM_…` variable is a warning.',
