@@ -5,7 +5,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../src/base/logger.ts'
 import { openRedisStore, type RedisOptions } from '../src/store/redis/redis.ts'
 import type { Store } from '../src/store/store.ts'
+import type { StoreChange } from '../src/store/store-values.ts'
 import { aSession, aWindow, someContent } from './contracts/store/sample-records.ts'
+import { CuttingHop } from './support/cutting-hop.ts'
 import { until, within } from './support/deadline.ts'
 import { KEEPS_EVERY_WRITE, RedisServer, skipsRedis } from './support/redis-server.ts'
 
@@ -38,6 +40,29 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
     await expect(call()).rejects.toMatchObject(unavailable)
     return performance.now() - startedAt
   }
+
+  it('hears of changes again, also if the connection breaks while it subscribes', async () => {
+    server = await RedisServer.start()
+    const hop = await CuttingHop.before(server.port)
+    const one = await open()
+    const other = await open({ url: `redis://127.0.0.1:${hop.port}` })
+    const heard: StoreChange[] = []
+    other.onChange((change) => void heard.push(change))
+    await one.getOrCreateSession(aSession())
+
+    hop.cut('reset')
+    hop.mend()
+    hop.cutAt(1, 'reset', 'subscribe')
+    await until('it subscribes again', () => hop.isCut)
+    hop.mend()
+
+    await until('it hears of a change', async () => {
+      await one.saveTurn(aSession(), { boundaries: [], keepBoundaries: 0, responses: [] }, false)
+      return heard.length > 0
+    })
+    await Promise.all(stores.splice(0).map((store) => store.close()))
+    await hop.close()
+  })
 
   it('gives up on a call after its timeout, fails the next ones at once, and continues when Redis does', async () => {
     server = await RedisServer.start()

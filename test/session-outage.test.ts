@@ -19,12 +19,14 @@ const clock = { at: AT }
 let sqlite: Store
 let listener: (change: StoreChange) => void
 let down: ReadonlySet<string>
+let maxStalenessMs: number
 const late: SessionRecord[] = []
 
 beforeEach(async () => {
   sqlite = await openSqliteStore({ path: ':memory:' })
   clock.at = AT
   down = new Set()
+  maxStalenessMs = 1_000
   late.length = 0
 })
 afterEach(() => sqlite.close())
@@ -37,7 +39,7 @@ function shared(): Store {
   }
   return new Proxy(sqlite, {
     get(target, name: keyof Store) {
-      if (name === 'maxStalenessMs') return 1_000
+      if (name === 'maxStalenessMs') return maxStalenessMs
       if (name === 'onChange') return onChange
       if (down.has(name)) return () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away'))
       return target[name]
@@ -81,6 +83,29 @@ async function endElsewhere(session: SessionRecord): Promise<void> {
   const times = { at: AT, tries: 0, nextTryAt: AT }
   await sqlite.removeSession({ ...session, lastTurnAt: Infinity }, { ...order, ...times } satisfies DeletionRecord, [])
 }
+
+it('begins sessions of their own however long the store is away', async () => {
+  const sessions = tracker()
+  down = away
+  maxStalenessMs = 0
+
+  const session = await sessions.unnamed(owner)
+  clock.at += 60_000
+
+  expect(sessions.mayDispatch(session, session.record.lineage)).toBe(true)
+})
+
+it('asks the store before a turn of a session that the store may have, although it could not confirm it', async () => {
+  const sessions = tracker()
+  const session = await sessions.unnamed(owner)
+  down = away
+  await expect(sessions.save(session, [boundary])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  clock.at += 1_001
+
+  await expect(sessions.mayDispatch(session, session.record.lineage)).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+  })
+})
 
 it('stores a turn that the store could not accept with the next sweep', async () => {
   const sessions = tracker()

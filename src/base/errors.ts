@@ -186,6 +186,11 @@ export function clientGone(before: string): CwmError {
   return new CwmError('CLIENT_GONE', `the client left before ${before}`)
 }
 
+/** Whether the store cannot be reached or written, so that work which can do without it continues. */
+export function isStoreUnavailable(thrown: unknown): boolean {
+  return thrown instanceof CwmError && thrown.code === 'STORE_UNAVAILABLE'
+}
+
 /** All codes with status and type, for the docs and for tests. */
 export const errorTable: Readonly<Record<ErrorCode, readonly [status: number, type: string]>> = table
 

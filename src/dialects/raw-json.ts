@@ -169,6 +169,11 @@ export function setMembers(
   return joinParts(parts)
 }
 
+/** A copy of an object's bytes in which these members, which it has, have other values. Throws `INVALID_FIELD` if one occurs twice. */
+export function replaceMembers(bytes: Buffer, changes: ReadonlyMap<string, Buffer | string>): Buffer {
+  return setMembers(new RawObject(bytes), changes, () => true)
+}
+
 function joinParts(parts: readonly (Buffer | string)[]): Buffer {
   if (parts.every((part) => typeof part === 'string')) return Buffer.from(parts.join(''))
   return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))

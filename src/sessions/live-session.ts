@@ -3,7 +3,7 @@
 import { sessionKey } from '../base/ids.ts'
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { addSpaces, sameSpace } from '../base/spaces.ts'
-import type { ReplyBoundary } from '../identity/chain.ts'
+import { type ReplyBoundary, windowScopedDigest } from '../identity/chain.ts'
 import { valueBytes } from './heap-size.ts'
 
 /** Bytes of a `LiveSession` without its record, and of its last salt. The salt's lineage and model are texts of the record. */
@@ -101,12 +101,14 @@ export class LiveSession {
     if (!this.#newest.includes(digest)) this.#branch = { digest, rank }
   }
 
-  /** Sets the newest boundaries, and returns the older one that must be kept with them; undefined if there is none. */
-  takeBranch(newest: readonly string[]): ReplyBoundary | undefined {
+  /** Sets the newest boundaries, and returns what must be kept with them: an older one that a turn continued from, and its mark behind a window. */
+  takeBranch(newest: readonly string[]): readonly ReplyBoundary[] {
     const branch = this.#branch
     this.#branch = undefined
     if (newest.length > 0) this.#newest = newest
-    return branch
+    if (branch === undefined) return []
+    if (this.#record.baseWindow === undefined) return [branch]
+    return [branch, { ...branch, digest: windowScopedDigest(branch.digest) }]
   }
 
   /** The salt for a turn with this lineage and space. Calls `derive` only if the last turn's lineage or space differs. */

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import type { DeletionRecord } from '../base/deletion-records.ts'
-import { CwmError } from '../base/errors.ts'
+import { isStoreUnavailable } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { KvSpace, Sharing } from '../base/records.ts'
 import { SingleFlight } from '../base/single-flight.ts'
@@ -44,7 +44,7 @@ export interface RequestLineage {
   readonly shared: Sharing | undefined
   /** The store was unavailable: no order names its KV. */
   readonly degraded: boolean
-  /** Whether the request may be sent, asked at the last moment. */
+  /** Whether the request may be sent, asked at the last moment. Throws `STORE_UNAVAILABLE` if only the store knows, and does not answer. */
   mayDispatch(): boolean | Promise<boolean>
   /** Calls back if the lineage is retired meanwhile. Returns a function that stops this. */
   onRetired(abort: () => void): () => void
@@ -82,7 +82,7 @@ export class RequestLineages {
         if (lineage !== undefined) return this.#lineage(block, lineage)
       }
     } catch (error) {
-      if (!(error instanceof CwmError) || error.code !== 'STORE_UNAVAILABLE') throw error
+      if (!isStoreUnavailable(error)) throw error
       return unnamedLineage()
     }
   }
@@ -194,8 +194,8 @@ function blockKey({ tenant, isolation, user }: Origin, space: KvSpace): string {
     .digest('base64url')
 }
 
-/** For one request while the store is unavailable. */
-function unnamedLineage(): RequestLineage {
+/** For one request while the store is unavailable. No order names its KV. */
+export function unnamedLineage(): RequestLineage {
   return {
     lineage: randomId(),
     shared: undefined,

@@ -3,11 +3,11 @@
 
 import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
-import { CwmError } from '../base/errors.ts'
+import { isStoreUnavailable } from '../base/errors.ts'
 import { randomId, sessionKey } from '../base/ids.ts'
 import { mergeFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
-import { type Chain, type ReplyBoundary, windowScopedDigest } from '../identity/chain.ts'
+import type { Chain, ReplyBoundary } from '../identity/chain.ts'
 import type { Store } from '../store/store.ts'
 import type { SaveOutcome } from '../store/store-values.ts'
 import { Histories } from './histories.ts'
@@ -112,7 +112,7 @@ export class SessionTracker {
       this.#new.temporary.delete(key)
       return this.#keep(new LiveSession(record, { stored: true }), asked)
     } catch (error) {
-      if (!storeIsAway(error) || live?.record.baseWindow !== undefined) throw error
+      if (!isStoreUnavailable(error) || live?.record.baseWindow !== undefined) throw error
       return this.#new.withoutStore(owner.tenant, id)
     }
   }
@@ -123,9 +123,12 @@ export class SessionTracker {
     try {
       await this.#new.checkQuota(owner)
       const asked = this.#options.now()
-      return this.#keep(new LiveSession(await this.#new.record(owner, id, false), { stored: false }), asked)
+      const record = await this.#new.record(owner, id, false)
+      // Nobody else can know or retire a lineage of its own until it is first sent to the store.
+      const known = record.shared === undefined ? Number.POSITIVE_INFINITY : asked
+      return this.#keep(new LiveSession(record, { stored: false }), known)
     } catch (error) {
-      if (!storeIsAway(error)) throw error
+      if (!isStoreUnavailable(error)) throw error
       return this.#new.withoutStore(owner.tenant, id)
     }
   }
@@ -145,7 +148,7 @@ export class SessionTracker {
     try {
       return await this.#prefixes.match(tenant, chain)
     } catch (error) {
-      if (!storeIsAway(error) || this.#prefixes.isBehindWindow(tenant, chain)) throw error
+      if (!isStoreUnavailable(error) || this.#prefixes.isBehindWindow(tenant, chain)) throw error
       return { kind: 'unknown' }
     }
   }
@@ -175,8 +178,7 @@ export class SessionTracker {
 
   /** Keeps a session in memory while it has a turn in flight. Each call needs a matching `release`. */
   hold(session: LiveSession): void {
-    if (session.temporary) return
-    this.#inFlight.hold(session)
+    if (!session.temporary) this.#inFlight.hold(session)
   }
 
   release(session: LiveSession): void {
@@ -202,15 +204,20 @@ export class SessionTracker {
       await this.save(session, [])
       return session
     } catch (error) {
-      if (!storeIsAway(error) || session.record.baseWindow !== undefined) throw error
+      if (!isStoreUnavailable(error) || session.record.baseWindow !== undefined) throw error
       session.removeSpace(space)
-      return this.#new.withoutStore(session.record.tenant, session.record.id)
+      return this.withoutStore(session)
     }
+  }
+
+  /** The temporary session in which a turn of this one continues, because the store is unavailable. */
+  withoutStore({ record }: LiveSession): LiveSession {
+    return this.#new.withoutStore(record.tenant, record.id)
   }
 
   /**
    * Whether a turn may be dispatched under that lineage. Call it right before the dispatch. False if the session was ended or the lineage
-   * was retired, in this process or according to the store.
+   * was retired, in this process or according to the store. Throws `STORE_UNAVAILABLE` if only the store knows, and does not answer.
    */
   mayDispatch(session: LiveSession, lineage: string): boolean | Promise<boolean> {
     if (this.#isOver(session, lineage)) return false
@@ -251,23 +258,21 @@ export class SessionTracker {
     const { tenant, id, baseWindow } = session.record
     const expiresAt = now() + boundaryTtlMs
     const digests = replies.map(({ digest }) => digest)
-    const branch = session.takeBranch(digests)
-    const kept = [...branchOf(branch, baseWindow !== undefined), ...replies]
+    const kept = [...session.takeBranch(digests), ...replies]
     const trace = {
       boundaries: kept.map(({ digest, rank }): Boundary => ({ digest, tenant, sessionId: id, expiresAt, rank })),
       keepBoundaries: KEEP_BOUNDARIES,
       mayWait,
-      responses: responses.map(({ id, engine }) => ({
-        id,
-        expiresAt: now() + responseTtlMs,
-        ...(engine === undefined ? {} : { engine }),
-      })),
+      responses: responses.map(({ id, engine }) => {
+        return { id, expiresAt: now() + responseTtlMs, ...(engine !== undefined && { engine }) }
+      }),
     }
+    this.#offer(session)
     try {
       this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
     } catch (error) {
       if (this.#isShared) this.#histories.invalidate(digests)
-      if (storeIsAway(error)) this.#unsaved.set(session.key, session)
+      if (isStoreUnavailable(error)) this.#unsaved.set(session.key, session)
       throw error
     }
     this.#sessions.weigh(session.key, session)
@@ -285,6 +290,7 @@ export class SessionTracker {
   async bind(session: LiveSession, binding: Binding): Promise<SaveOutcome> {
     if (session.temporary || session.ended) return 'gone'
     const next = boundRecord(session.record, { ...binding, head: session.record.head + 1 })
+    this.#offer(session)
     const outcome = await this.#options.store.bindSession(next, !session.stored)
     if (outcome === 'no_base') return outcome
     this.#settle(session, outcome)
@@ -360,12 +366,16 @@ export class SessionTracker {
     if (this.#inFlight.get(key) !== undefined) this.#revalidate(live).catch(() => {})
   }
 
+  /** From now on other processes may know the session, even if the store does not answer. */
+  #offer(session: LiveSession): void {
+    session.freshUntil = Math.min(session.freshUntil, this.#options.now() + this.#options.store.maxStalenessMs)
+  }
+
   #settle(session: LiveSession, outcome: SaveOutcome): void {
-    const { record } = session
     if (outcome === 'saved') session.stored = true
     else if (outcome === 'gone' || outcome === 'no_base') {
       this.#unsaved.set(session.key, session)
-      this.ended(record.tenant, record.id)
+      this.ended(session.record.tenant, session.record.id)
     } else session.freshUntil = 0
   }
 
@@ -386,14 +396,4 @@ export class SessionTracker {
     this.#sessions.set(session.key, session)
     return session
   }
-}
-
-/** Boundaries kept in addition to the newest: the one that a turn continued from, and its mark if the session has a base window. */
-function branchOf(branch: ReplyBoundary | undefined, isBehindWindow: boolean): readonly ReplyBoundary[] {
-  if (branch === undefined) return []
-  return isBehindWindow ? [branch, { ...branch, digest: windowScopedDigest(branch.digest) }] : [branch]
-}
-
-function storeIsAway(error: unknown): boolean {
-  return error instanceof CwmError && error.code === 'STORE_UNAVAILABLE'
 }

@@ -1,7 +1,7 @@
 // Runs turns: each is checked, prepared, dispatched once, and recorded. Knows nothing about HTTP: the caller has read the request, and
 // receives the answer.
 
-import { CwmError, clientGone } from '../base/errors.ts'
+import { CwmError, clientGone, isStoreUnavailable } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { inPhase } from '../base/request-trace.ts'
@@ -15,7 +15,7 @@ import type { NameReservation } from '../windows/name-reservations.ts'
 import { setEngineSession } from './engine-session.ts'
 import { checkFields } from './guard.ts'
 import { type RunningParts, RunningTurn } from './running-turn.ts'
-import { isDegraded, prepareTurn, type Turn, type TurnParts } from './turn.ts'
+import { isDegraded, prepareTurn, type Turn, type TurnParts, turnWithoutStore } from './turn.ts'
 import type { TurnInput, TurnSink } from './turn-input.ts'
 import type { TurnRequest } from './turn-request.ts'
 
@@ -43,14 +43,19 @@ export class TurnRunner {
     if (freeze !== undefined) freezeSlots.checkRoom(caller.sharer)
     const reservation = freeze === undefined ? undefined : await windows.reserve(caller.tenant, freeze)
     try {
-      const turn = await prepareTurn(this.#parts, request)
+      let turn = await prepareTurn(this.#parts, request)
       this.#hold(turn, input, sink)
       const back = turn.restored === undefined ? autoThaw.onReturn(turn.session, caller) : undefined
       if (back !== undefined)
         await inPhase(input.scope.trace, 'prefetch', () => Promise.race([back, input.scope.whenGone()]))
       // Awaited only if it must be: nothing may come between the last check and the dispatch.
       const allowed = sessions.mayDispatch(turn.session, turn.sent.lineage)
-      if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw sessionEnded()
+      const checked =
+        typeof allowed === 'boolean'
+          ? allowed
+          : await allowed.catch((thrown: unknown) => this.#continueCold(thrown, request, turn, sink))
+      if (typeof checked !== 'boolean') turn = checked
+      if (checked === false || turn.session.ended) throw sessionEnded()
       if (input.scope.isGone) throw clientGone('its request was dispatched')
       return this.#dispatch(caller, turn, input, reservation, sink)
     } catch (error) {
@@ -89,6 +94,18 @@ export class TurnRunner {
       charge,
       trace: scope.trace,
     }
+  }
+
+  /**
+   * The turn without the store, which did not answer the last check: its read had become too old while the turn waited for something else.
+   * Throws `thrown` if the turn must not continue, because its session is based on a window.
+   */
+  async #continueCold(thrown: unknown, request: TurnRequest, turn: Turn, sink: TurnSink): Promise<Turn> {
+    if (!isStoreUnavailable(thrown) || turn.base !== undefined) throw thrown
+    const cold = await turnWithoutStore(this.#parts, request, turn)
+    if (!isDegraded(turn)) this.#parts.metrics.degradedTurns.inc()
+    sink.found(cold)
+    return cold
   }
 
   /** Keeps its session in memory while the turn runs. */

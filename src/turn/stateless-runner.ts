@@ -1,19 +1,19 @@
 // Runs requests without a session: embeddings, scores, batches, and what only renders or counts. Each is checked like a turn, gets a salt of
 // its own if its path takes one, and is dispatched once. No session or history is stored.
 
-import { CwmError, clientGone } from '../base/errors.ts'
+import { CwmError, clientGone, isStoreUnavailable } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { KvSpace } from '../base/records.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import { messageFields, rulesAt } from '../dialects/index.ts'
-import { RawObject, setMembers } from '../dialects/raw-json.ts'
+import { RawObject, replaceMembers, setMembers } from '../dialects/raw-json.ts'
 import type { ApiPath } from '../engines/api-paths.ts'
 import type { AnswerSink, Engine } from '../engines/engine.ts'
 import type { EngineFleet } from '../engines/fleet.ts'
 import { userOf } from '../identity/user.ts'
 import type { SaltQuotas } from '../kv/quotas.ts'
-import type { RequestLineage, RequestLineages } from '../sessions/request-lineages.ts'
+import { type RequestLineage, type RequestLineages, unnamedLineage } from '../sessions/request-lineages.ts'
 import { addIds } from './body-edits.ts'
 import { namesEngineSession, setEngineSession } from './engine-session.ts'
 import { statelessNeed } from './expected-tokens.ts'
@@ -66,7 +66,7 @@ export class StatelessRunner {
     const raw = this.#check(caller, input)
     const { api, json, scope, charge } = input
     if (charge !== undefined) await charge.reserve(statelessNeed(json))
-    const prepared = api.kind === 'salted' ? await this.#salted(caller, input, raw) : unsalted(input)
+    let prepared = api.kind === 'salted' ? await this.#salted(caller, input, raw) : unsalted(input)
     const { lineage } = prepared
     if (lineage?.degraded === true) sink.degraded()
     const model = modelOf(json)
@@ -75,7 +75,12 @@ export class StatelessRunner {
     const engine = await this.#parts.fleet.pick(need)
     // Awaited only if it is a promise: nothing else may run between the last check and the dispatch.
     const allowed = lineage?.mayDispatch() ?? true
-    if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw erased()
+    const checked =
+      typeof allowed === 'boolean'
+        ? allowed
+        : await allowed.catch((thrown: unknown) => this.#continueCold(thrown, caller, input, prepared, sink))
+    if (checked === false) throw erased()
+    if (checked !== true) prepared = checked
     if (scope.isGone) throw clientGone('its request was dispatched')
     this.#dispatch(engine, input, prepared, sink)
   }
@@ -91,9 +96,8 @@ export class StatelessRunner {
 
   async #salted({ tenant, policy }: Caller, input: StatelessInput, raw: RawObject): Promise<Prepared> {
     const { headers, json, room, held } = input
-    const clientSalt = clientSaltOf(json)
     const { kvEpoch, lineages, quotas, saltOf, engineSessionOf } = this.#parts
-    const space: KvSpace = { model: modelOf(json), kvEpoch, ...(clientSalt === undefined ? {} : { clientSalt }) }
+    const space = spaceOf(json, kvEpoch)
     const taken = await lineages.take({ tenant, isolation: policy.isolation, user: userOf(headers, json) }, space)
     const { lineage, shared } = taken
     const salt = saltOf({ tenant, lineage, ...space })
@@ -105,6 +109,26 @@ export class StatelessRunner {
     const isCopied = room === 0 || Object.hasOwn(json, 'cache_salt') || Object.hasOwn(json, 'session_id')
     if (isCopied) held.set(2 * raw.bytes.length)
     return { body: setMembers(raw, changes, (key) => Object.hasOwn(json, key), room), lineage: taken, engineSession }
+  }
+
+  /** The request under a lineage that nobody knows, because the store did not answer the last check. */
+  #continueCold(
+    thrown: unknown,
+    { tenant }: Caller,
+    { headers, json, held }: StatelessInput,
+    { body }: Prepared,
+    sink: StatelessSink,
+  ): Prepared {
+    if (!isStoreUnavailable(thrown)) throw thrown
+    const { kvEpoch, saltOf, engineSessionOf } = this.#parts
+    const lineage = unnamedLineage()
+    const salt = saltOf({ tenant, lineage: lineage.lineage, ...spaceOf(json, kvEpoch) })
+    const engineSession = namesEngineSession(headers, json) ? engineSessionOf(tenant, lineage.lineage) : undefined
+    const ids = new Map<string, Buffer | string>()
+    addIds(ids, json, salt, engineSession)
+    held.set(2 * body.length)
+    sink.degraded()
+    return { body: replaceMembers(body, ids), lineage, engineSession }
   }
 
   #dispatch(
@@ -129,6 +153,11 @@ export class StatelessRunner {
 
 function unsalted({ bytes }: StatelessInput): Prepared {
   return { body: bytes, lineage: undefined, engineSession: undefined }
+}
+
+function spaceOf(json: JsonObject, kvEpoch: number): KvSpace {
+  const clientSalt = clientSaltOf(json)
+  return { model: modelOf(json), kvEpoch, ...(clientSalt === undefined ? {} : { clientSalt }) }
 }
 
 function modelOf({ model }: JsonObject): string {

@@ -5,7 +5,7 @@ import type { KvSpace, Rollover, ThawReceipt } from '../base/records.ts'
 import { inPhase } from '../base/request-trace.ts'
 import { yieldAfter } from '../base/yield-after.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
-import { setMembers } from '../dialects/raw-json.ts'
+import { replaceMembers, setMembers } from '../dialects/raw-json.ts'
 import type { Engine, ModelLimits } from '../engines/engine.ts'
 import type { EngineFleet } from '../engines/fleet.ts'
 import { type Chain, chainOf } from '../identity/chain.ts'
@@ -135,6 +135,29 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
   } catch (error) {
     parts.sessions.release(found.session)
     throw error
+  }
+}
+
+/**
+ * The same turn in a session of this process alone: cold, and isolated. For a store that stopped answering after the turn was prepared, before
+ * it was dispatched. Throws `OVERLOADED` if there is no memory for a second copy of the body.
+ */
+export async function turnWithoutStore(parts: TurnParts, request: TurnRequest, turn: Turn): Promise<Turn> {
+  const { caller, json, held } = request
+  const { model, body, clientSalt } = turn.sent
+  const session = parts.sessions.withoutStore(turn.session)
+  const { lineage } = session.record
+  const salt = parts.saltOf({ tenant: caller.tenant, lineage, ...spaceOf(model, parts.kvEpoch, clientSalt) })
+  await parts.quotas.ensure(salt, caller.policy.kvQuotaGb)
+  const engineSession = engineSessionOf(parts, request, lineage)
+  const ids = new Map<string, Buffer | string>()
+  addIds(ids, json, salt, engineSession)
+  held.set(2 * body.length)
+  return {
+    ...turn,
+    session,
+    opening: undefined,
+    sent: { ...turn.sent, body: replaceMembers(body, ids), lineage, engineSession },
   }
 }
 

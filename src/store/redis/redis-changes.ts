@@ -43,6 +43,7 @@ export class RedisChanges {
   /** Bounded by the number of concurrent retirements. */
   readonly #waiting = new Map<string, Waiting>()
   #beat: NodeJS.Timeout | undefined
+  #isSubscribed = true
   /** When Redis learned that this proxy runs, on `performance.now()`. */
   #countedAt = 0
 
@@ -50,7 +51,7 @@ export class RedisChanges {
     this.#rows = rows
     this.#maxStalenessMs = maxStalenessMs
     this.#subscriber = connect(address)
-    this.#subscriber.on('error', () => {}) // the client reconnects and resubscribes automatically
+    this.#subscriber.on('error', () => {}) // the client reconnects automatically
     this.#subscriber.on('message', (_channel: string, text: string) => this.#hear(text))
   }
 
@@ -61,12 +62,13 @@ export class RedisChanges {
       // A server that accepts the connection and never answers must not block the start indefinitely.
       await deadline(changes.#subscriber.connect(), openTimeoutMs)
       await deadline(changes.#subscriber.subscribe(rows.shared.changes), openTimeoutMs)
+      changes.#subscriber.on('ready', () => changes.#subscribeAgain())
       await changes.#sayAlive()
     } catch (thrown) {
       changes.#subscriber.disconnect()
       throw describeFailure(thrown)
     }
-    changes.#beat = setInterval(() => void changes.#sayAlive().catch(() => {}), beatMs)
+    changes.#beat = setInterval(() => changes.#onBeat(), beatMs)
     changes.#beat.unref()
     return changes
   }
@@ -161,6 +163,25 @@ export class RedisChanges {
 
   async #publish(message: Message): Promise<void> {
     await this.#rows.link.call('PUBLISH', this.#rows.shared.changes, JSON.stringify(message))
+  }
+
+  #onBeat(): void {
+    this.#sayAlive().catch(() => {})
+    if (!this.#isSubscribed && this.#subscriber.status === 'ready') this.#subscribeAgain()
+  }
+
+  /**
+   * After each reconnect. ioredis' own `autoResubscribe` leaves the rejection unhandled if the connection breaks again meanwhile, or if Redis
+   * refuses, and that would end the process.
+   */
+  #subscribeAgain(): void {
+    this.#isSubscribed = false
+    this.#subscriber.subscribe(this.#rows.shared.changes).then(
+      () => {
+        this.#isSubscribed = true
+      },
+      () => {}, // the next connection or beat tries again
+    )
   }
 
   #member(): string {

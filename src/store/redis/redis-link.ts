@@ -35,6 +35,7 @@ export function connect(address: RedisAddress): Redis | Cluster {
     connectTimeout: openTimeoutMs,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    autoResubscribe: false, // see redis-changes.ts
     disableClientInfo: true,
     // After a failover the old address is a replica, but its name leads to the new master.
     reconnectOnError: (error: Error) => errorReplyOf(error) === 'READONLY',
