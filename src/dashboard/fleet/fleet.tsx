@@ -50,7 +50,7 @@ function Answers({ ok, what }: { readonly ok: boolean; readonly what: string }) 
   return (
     <>
       <span class={`state ${ok ? 'good' : 'bad'}`}>{ok ? 'answers' : 'does not answer'}</span>{' '}
-      <span class="quiet">{what}</span>
+      <span class="quiet">({what})</span>
     </>
   )
 }

@@ -147,7 +147,7 @@ describe.skipIf(noBrowser)('figures', () => {
   it('shows a tenant what answers, and no engine', async () => {
     await visit('/fleet')
 
-    expect(await page.locator('#fleet').innerText()).toMatch(/Store\s+answers sqlite[\s\S]*LMCache\s+answers/)
+    expect(await page.locator('#fleet').innerText()).toMatch(/Store\s+answers \(sqlite\)[\s\S]*LMCache\s+answers/)
     expect(await page.getByRole('button', { name: 'Drain…' }).count()).toBe(0)
     expect(await page.content()).not.toContain(stack.sim.engineUrl)
   })
