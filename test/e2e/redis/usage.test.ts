@@ -10,7 +10,7 @@ import { type Fleet, startFleet } from '../../support/redis-stack.ts'
 import { startServe } from '../../support/serve-process.ts'
 import { answeredTokens, onlyLine } from '../../support/usage.ts'
 
-/** 10,000 take minutes: CWM_LEDGER_REQUESTS=10000 */
+/** CI sends 10,000 (CWM_LEDGER_REQUESTS=10000), which takes about half a minute. */
 const REQUESTS = Number(process.env.CWM_LEDGER_REQUESTS ?? 200)
 const AT_ONCE = 20
 
