@@ -49,7 +49,7 @@ export function describeMeta(subject: Subject): void {
   })
 }
 
-/** What other processes see of it: src/store/redis/redis.test.ts. */
+/** What other processes see of it: src/store/redis/redis-changes.test.ts. */
 export function describeUses(subject: Subject): void {
   describe('uses', () => {
     it('of this process are not those of another, and leave nothing behind', async () => {
