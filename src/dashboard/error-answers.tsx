@@ -18,6 +18,9 @@ interface ErrorAnswerParts {
   readonly path: string
 }
 
+/**
+ * The answer to a request that failed: a page, or in place of what htmx asked for. 401 leads to the login. Logs errors that are cwm's fault.
+ */
 export async function answerError(thrown: unknown, c: Ctx, parts: ErrorAnswerParts): Promise<Response> {
   const { pages, tabs, log, path } = parts
   const { status, message } = describeError(thrown)
@@ -38,7 +41,7 @@ export async function answerError(thrown: unknown, c: Ctx, parts: ErrorAnswerPar
   return await pages.show(c, { tab: tab?.key ?? '', title: 'Error', body, status: status as 400 })
 }
 
-/** In place of what htmx asked for. */
+/** A region stays one, so that the next refresh asks for it again. */
 function fragmentOf(c: Ctx, message: string) {
   const target = c.req.header('hx-target')
   if (target === 'health') return <span class="state bad">{message}</span>

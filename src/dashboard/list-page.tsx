@@ -21,6 +21,7 @@ interface ListPageParts<Filter extends ListFilter, Item> {
 /** What pages with a list of sessions or windows, or with their details, need besides the shell's assets. */
 export const listAssets = { scripts: ['lists.js'], styles: ['lists.css'] } as const
 
+/** Adds the tab's route. The page is answered as a whole, or the list alone to htmx. Errors of REST are thrown. */
 export function mountList<Filter extends ListFilter, Item>(
   app: App,
   pages: Pages,

@@ -29,6 +29,7 @@ export async function readSessions(ask: Ask, path: string): Promise<CountedPageJ
   return { ...page, data: await Promise.all(rows) }
 }
 
+/** One session, as a row of the list. Throws `RestError` if it is unknown. */
 export async function readSession(ask: Ask, id: string): Promise<SessionRow> {
   const [session, windows, freezeAt] = await Promise.all([
     ask<SessionJson>('GET', sessionApiPath(id)),

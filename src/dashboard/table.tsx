@@ -17,6 +17,7 @@ interface TableProps {
   readonly children?: Child
 }
 
+/** Its rows are the children. Name it in `caption`, because its heading is not inside it. */
 export function Table({ caption, columns, foot, children }: TableProps) {
   return (
     <table>

@@ -135,7 +135,7 @@ it('forgets what waits of an erased tenant', async () => {
   sent.length = 0
   await ledger.flush()
 
-  expect(sent.flatMap(({ batches }) => batches.map(({ tenant }) => tenant))).toEqual(['globex'])
+  expect(sent.flatMap((addition) => requestsIn(addition) ?? [])).toEqual([['globex', 1]])
 })
 
 it('collects tenants beyond its memory under one name', async () => {

@@ -34,7 +34,7 @@ const MAX_TENANTS = 10_000
 /** Rows in memory: those of the current minute, and those that wait for the store. About 300 bytes each. */
 const MAX_ROWS = 20_000
 const MAX_WAITING_ROWS = 50_000
-/** About so many tenants are in an addition. SQLite takes it in two milliseconds, which block the event loop. */
+/** Tenants in an addition, up to one group more. SQLite takes two milliseconds for it, which block the event loop. */
 const TENANTS_AT_ONCE = 200
 
 type Row = Omit<LedgerRow, 'counts'> & { readonly counts: number[] }
@@ -178,14 +178,14 @@ export class Ledger implements UsageSink {
     this.#current = new Map()
     this.#rows = 0
     // Whole groups, because SQLite writes a row per group.
-    let some: LedgerBatch[] = []
+    let next: LedgerBatch[] = []
     for (const group of byLedgerGroup(batches).values()) {
-      some.push(...group)
-      if (some.length < TENANTS_AT_ONCE) continue
-      this.#queue(some)
-      some = []
+      next.push(...group)
+      if (next.length < TENANTS_AT_ONCE) continue
+      this.#queue(next)
+      next = []
     }
-    if (some.length > 0) this.#queue(some)
+    if (next.length > 0) this.#queue(next)
     this.#dropSurplus()
   }
 

@@ -35,7 +35,7 @@ export interface LedgerAddition {
   readonly source: string
   /** Greater than that of all earlier additions of this source. */
   readonly number: number
-  /** One per tenant. It is fastest if all of them have the same {@link ledgerGroupOf}. */
+  /** One per tenant. It is fastest if no {@link ledgerGroupOf} is divided between additions. */
   readonly batches: readonly LedgerBatch[]
   /** How long hours are kept, milliseconds. */
   readonly keepMs: number

@@ -8,7 +8,7 @@ const ENTER = '\u001b[?1049h\u001b[?25l\u001b[H\u001b[2J'
 const LEAVE = '\u001b[?25h\u001b[?1049l'
 const CTRL_C = '\u0003'
 const CTRL_Z = '\u001a'
-/** Until then the process is stopped, if it can be. */
+/** A process that Ctrl-Z can stop is stopped within this time. */
 const STOP_MS = 100
 
 type TerminalOutput = WriteStream & { readonly fd: number }
@@ -28,7 +28,8 @@ export class FullScreen {
   readonly #output: TerminalOutput
   readonly #events: FullScreenEvents
   #isEntered = false
-  #isClosed = false
+  /** Draws again if Ctrl-Z did not stop the process. */
+  #resumeTimer: NodeJS.Timeout | undefined
 
   constructor(events: FullScreenEvents, input: ReadStream = process.stdin, output: TerminalOutput = process.stdout) {
     this.#input = input
@@ -57,7 +58,7 @@ export class FullScreen {
   }
 
   close(): void {
-    this.#isClosed = true
+    clearTimeout(this.#resumeTimer)
     this.#leave()
     process.off('exit', this.#leave)
     process.off('uncaughtExceptionMonitor', this.#leave)
@@ -92,7 +93,7 @@ export class FullScreen {
   }
 
   readonly #resume = (): void => {
-    if (this.#isEntered || this.#isClosed) return
+    if (this.#isEntered) return
     this.#enter()
     this.#events.onRedraw()
   }
@@ -104,7 +105,8 @@ export class FullScreen {
         this.#leave()
         process.kill(process.pid, 'SIGTSTP')
         // Without a shell that could resume it, as in `docker run -it`, the kernel ignores the signal.
-        setTimeout(this.#resume, STOP_MS).unref()
+        clearTimeout(this.#resumeTimer)
+        this.#resumeTimer = setTimeout(this.#resume, STOP_MS).unref()
       } else this.#events.onKey(key)
     }
   }

@@ -110,17 +110,18 @@ export function ledgerJournalIn({ db, now }: SqliteCore): LedgerJournal {
 
 function addEntry(tenants: Map<string, TenantSums>, entry: Entry, maxTenants: number): void {
   const [tenant, at, key, model, packed] = entry
-  let of = tenants.get(tenant)
-  if (of === undefined) {
-    of = { sums: new Map(), maxTenants }
-    tenants.set(tenant, of)
+  let owned = tenants.get(tenant)
+  if (owned === undefined) {
+    owned = { sums: new Map(), maxTenants }
+    tenants.set(tenant, owned)
   }
-  of.maxTenants = maxTenants
+  owned.maxTenants = maxTenants
+  // A key's name has no line break.
   const name = `${at}\n${key}\n${model}`
-  let sum = of.sums.get(name)
+  let sum = owned.sums.get(name)
   if (sum === undefined) {
     sum = { at, key, model, counts: noCounts() }
-    of.sums.set(name, sum)
+    owned.sums.set(name, sum)
   }
   addCounts(sum.counts, unpackCounts(packed))
 }

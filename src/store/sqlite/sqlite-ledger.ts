@@ -47,14 +47,14 @@ export function ledgerIn(core: SqliteCore): LedgerMethods {
     unfolded.set(group, { additions: 0, rows: 0 })
   }
 
-  /** Whether a group's journal is due for folding, now that it has so many more rows. */
+  /** Whether a group's journal is due for folding. Call it after `rows` more were appended. */
   function isDue(group: number, rows: number): boolean {
     // The first time earlier in some groups than in others: they would otherwise all be folded in the same second.
-    const so = unfolded.get(group) ?? { additions: group % FOLD_ADDITIONS, rows: 0 }
-    so.additions++
-    so.rows += rows
-    unfolded.set(group, so)
-    return so.additions >= FOLD_ADDITIONS || so.rows >= FOLD_ROWS
+    const pending = unfolded.get(group) ?? { additions: group % FOLD_ADDITIONS, rows: 0 }
+    pending.additions++
+    pending.rows += rows
+    unfolded.set(group, pending)
+    return pending.additions >= FOLD_ADDITIONS || pending.rows >= FOLD_ROWS
   }
 
   async function foldAll(): Promise<void> {
@@ -64,7 +64,7 @@ export function ledgerIn(core: SqliteCore): LedgerMethods {
     }
   }
 
-  const foldOf = (group: number) => {
+  function foldIfAny(group: number): void {
     if (journal.hasRows(group)) db.transaction('crash', () => fold(group))
   }
 
@@ -73,9 +73,9 @@ export function ledgerIn(core: SqliteCore): LedgerMethods {
       db.runBeside(() => {
         if ((numbers.get(source) ?? 0) >= number) return
         db.transaction('crash', () => {
-          for (const [group, some] of byLedgerGroup(batches)) {
-            journal.append(group, some, maxTenants)
-            const rows = some.reduce((sum, batch) => sum + batch.rows.length, 0)
+          for (const [group, inGroup] of byLedgerGroup(batches)) {
+            journal.append(group, inGroup, maxTenants)
+            const rows = inGroup.reduce((sum, batch) => sum + batch.rows.length, 0)
             if (isDue(group, rows)) fold(group)
           }
         })
@@ -86,7 +86,7 @@ export function ledgerIn(core: SqliteCore): LedgerMethods {
       // Any group may have added to it.
       if (tenant === OTHER_TENANTS) await foldAll()
       return await db.runBeside(() => {
-        foldOf(ledgerGroupOf(tenant))
+        foldIfAny(ledgerGroupOf(tenant))
         return sql.read.all(tenant, unit, from, to).map((row) => ({
           at: numberAt(row, 0),
           key: textAt(row, 1),

@@ -105,6 +105,14 @@ describe('without keys', () => {
     expect(text).not.toContain('Done')
   })
 
+  it('rejects a change of many without a selection, also if the page did not disable its buttons', async () => {
+    const got = await form(stack.url, '/cwm/ui/windows/bulk', { action: 'pin' }, { 'hx-request': 'true' })
+
+    expect(got.status).toBe(400)
+    expect(got.headers.get('hx-retarget')).toBe('#dialog-error')
+    expect(await got.text()).toContain('Select windows first, with the boxes in the list.')
+  })
+
   it('shows an error in place of a list, which is asked for again with the next refresh', async () => {
     const path = '/cwm/ui/windows?cursor=nonsense'
     const got = await ask(stack.url, path, { headers: { 'hx-request': 'true', 'hx-target': 'windows' } })
