@@ -1,4 +1,5 @@
-// The `x-cwm-` headers of a chat app's question: which and how many windows it may ask, and for how long. An app's request has no fields for them.
+// The `x-cwm-` headers of a chat app's question: which and how many windows it may ask, and for how long. An app's request has no fields for
+// them.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { CwmError } from '../base/errors.ts'

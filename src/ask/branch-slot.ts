@@ -14,8 +14,9 @@ const MAX_TRIES = 20
 const unanswered = { destroyed: false, writableFinished: false }
 
 /**
- * Runs work in its own slot. If the tenant's queue or rate limit rejects it, tries again after the rejection's `Retry-After`: the question itself was
- * admitted long ago, and its client cannot send this part of it again. Throws what the last try threw, what the work throws, and `CLIENT_GONE`.
+ * Runs work in its own slot. If the tenant's queue or rate limit rejects it, tries again after the rejection's `Retry-After`: the question
+ * itself was admitted long ago, and its client cannot send this part of it again. Throws what the last try threw, what the work throws, and
+ * `CLIENT_GONE`.
  */
 export async function runInSlot<T>(
   admission: Pick<Admission, 'run'>,

@@ -49,8 +49,8 @@ export function outgoingOf(
   return {
     model: typeof json.model === 'string' ? json.model : '',
     messages: behind ? [...base.prompt.messages, ...own.slice(skip)] : own,
-    // Not a getter, although few turns need it: V8 makes a hidden class for each literal with one. It lies in the old generation and leads to
-    // the getter, so every parsed body survived all young collections.
+    // Not a getter, although few turns need it: V8 makes a hidden class for each literal with a getter. That class is in the old generation
+    // and refers to the getter and its variables, so every parsed body would survive young collections (decision 10).
     shaping: shapingOf(json, rules, added),
     before: behind ? base.prompt.messages.length : 0,
     windowId: behind ? base.record.id : undefined,

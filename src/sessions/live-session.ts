@@ -101,7 +101,7 @@ export class LiveSession {
     if (!this.#newest.includes(digest)) this.#branch = { digest, rank }
   }
 
-  /** Sets the newest boundaries, and returns what must be kept with them: an older one that a turn continued from, and its mark behind a window. */
+  /** Sets the newest boundaries. Returns what to keep with them: an older one that a turn continued from, and its mark behind a window. */
   takeBranch(newest: readonly string[]): readonly ReplyBoundary[] {
     const branch = this.#branch
     this.#branch = undefined

@@ -22,7 +22,7 @@ export const keySchema = z
     requests_per_minute: count
       .nullable()
       .describe('What this key alone may use. Null: only the limits of its tenant apply'),
-    tokens_per_minute: count.nullable(),
+    tokens_per_minute: count.nullable().describe('Likewise, in computed tokens'),
     last_used_at: time
       .nullable()
       .describe(
@@ -53,7 +53,7 @@ export const createKeyBody = z
       .min(1)
       .optional()
       .describe('What this key alone may use. It counts toward its tenant too'),
-    tokens_per_minute: z.number().int().min(1).optional(),
+    tokens_per_minute: z.number().int().min(1).optional().describe('Likewise, in computed tokens'),
   })
   .refine(({ expires_at, expires_in_s }) => expires_at === undefined || expires_in_s === undefined, {
     path: ['expires_in_s'],

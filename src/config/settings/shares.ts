@@ -20,12 +20,12 @@ export const shareSettings = {
   requests_per_minute: bounds.requests_per_minute
     .optional()
     .describe(
-      'Requests to models that a tenant may send within a minute; more are rejected (429). Also for a single key, in its entry. Default: no limit (docs/rate-limits.md)',
+      'Requests to models that a tenant may send within a minute; more are rejected (429). Also for a single key, in its entry or by REST. Default: no limit (docs/rate-limits.md)',
     ),
   tokens_per_minute: bounds.tokens_per_minute
     .optional()
     .describe(
-      'Tokens that engines may compute for a tenant within a minute, prompts and answers; cached and restored tokens are free. More are rejected (429). Also for a single key, in its entry. Default: no limit (docs/rate-limits.md)',
+      'Tokens that engines may compute for a tenant within a minute, prompts and answers; cached and restored tokens are free. More are rejected (429). Also for a single key, in its entry or by REST. Default: no limit (docs/rate-limits.md)',
     ),
   queue_ms: ms
     .default(30_000)

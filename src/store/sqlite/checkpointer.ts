@@ -57,8 +57,8 @@ export class Checkpointer {
   }
 
   /**
-   * Resolves when the thread has ended. The thread is left to end on its own, because libsql aborts the process if its thread is terminated during a
-   * call.
+   * Resolves when the thread has ended. The thread is left to end on its own, because libsql aborts the process if its thread is terminated
+   * during a call.
    */
   async close(): Promise<void> {
     this.#ended = true
