@@ -1,13 +1,15 @@
 import { expect, it } from 'vitest'
 import { aWindow } from '../../test/contracts/store/sample-records.ts'
+import type { LibraryManifest, LibraryRecord } from '../base/library-records.ts'
 import type { WindowQuery } from '../store/store-values.ts'
 import { findWindows, MAX_ASKED_WINDOWS } from './which-windows.ts'
 
 const present = new AbortController().signal
 
-function storeWith(count: number, onPage = () => {}) {
+function storeWith(count: number, onPage = () => {}, library?: LibraryRecord) {
   const names = Array.from({ length: count }, (_, n) => `w${n}`)
   return {
+    getLibrary: async () => library,
     getWindow: async (_: string, name: string) => (names.includes(name) ? aWindow({ name }) : undefined),
     listWindows: async (_: string, { limit, cursor = '0' }: WindowQuery) => {
       onPage()
@@ -41,4 +43,25 @@ it('stops once the client has left', async () => {
     code: 'CLIENT_GONE',
   })
   expect(pages).toBe(1)
+})
+
+const manifestOf = (...windows: string[]): LibraryManifest => ({
+  ...{ model: 'm', tokensPerWindow: 100, titles: [''], tags: [] },
+  parts: windows.map((window) => ({ window, tokens: 9, text: 0 })),
+})
+const law = { tenant: 'acme', name: 'law', revision: 3, createdAt: 1, changedAt: 2, stale: [] }
+const build = (...windows: string[]) => ({ id: 'b', manifest: manifestOf(...windows), actor: 'ci', startedAt: 1 })
+
+// All of w0 to w3 have the tag; w3 is a window that somebody tagged themselves.
+it.each<[string, Partial<LibraryRecord>, readonly string[]]>([
+  ['is replaced: the old windows', { manifest: manifestOf('w0', 'w1'), build: build('w1', 'w2') }, ['w0', 'w1', 'w3']],
+  ['was replaced: the new windows', { manifest: manifestOf('w1', 'w2'), stale: ['w0'] }, ['w1', 'w2', 'w3']],
+  ['is built for the first time: none', { build: build('w0', 'w1', 'w2') }, ['w3']],
+  ['is being deleted: none', { stale: ['w0', 'w1', 'w2'], deleted: true }, ['w3']],
+])('finds by the tag of a library that %s', async (_, record, names) => {
+  const store = storeWith(4, undefined, { ...law, ...record })
+
+  const found = await findWindows(store, 'acme', { tag: 'library:law' }, present)
+
+  expect(found.map(({ name }) => name)).toEqual(names)
 })

@@ -1,6 +1,7 @@
 // Which windows a question goes to. Everything is read within the tenant, so another tenant's windows are as absent as unknown names.
 
 import { CwmError, clientGone } from '../base/errors.ts'
+import { hiddenWindowsOf, LIBRARY_TAG_PREFIX } from '../base/library-records.ts'
 import type { WindowRecord } from '../base/records.ts'
 import type { Store } from '../store/store.ts'
 import type { WindowChoice } from './many-question.ts'
@@ -16,10 +17,11 @@ export interface Target {
   readonly record: WindowRecord | undefined
 }
 
-type WindowStore = Pick<Store, 'getWindow' | 'listWindows'>
+type WindowStore = Pick<Store, 'getWindow' | 'listWindows' | 'getLibrary'>
 
 /**
- * The windows of a question: of given names, each once; of a tag or search, the frozen ones, sorted by name. Throws `WINDOW_NOT_FOUND` if
+ * The windows of a question: of given names, each once; of a tag or search, the frozen ones, sorted by name. While a library is replaced, its
+ * tag stands for all of its old windows or all of its new ones. Throws `WINDOW_NOT_FOUND` if
  * nothing matches a tag or search, `INVALID_FIELD` if more than `MAX_ASKED_WINDOWS` match, and `CLIENT_GONE`.
  */
 export async function findWindows(
@@ -53,17 +55,27 @@ async function matching(
     ...(tag === undefined ? {} : { tags: [tag] }),
     ...(search === undefined ? {} : { text: search }),
   } as const
+  const hidden = await hiddenUnder(store, tenant, tag)
   const targets: Target[] = []
   let cursor: string | undefined
   do {
     checkPresent(signal)
     const page = await store.listWindows(tenant, { ...query, ...(cursor === undefined ? {} : { cursor }) })
-    for (const record of page.items) targets.push({ name: record.name, record })
+    for (const record of page.items) if (!hidden.has(record.name)) targets.push({ name: record.name, record })
     if (targets.length > MAX_ASKED_WINDOWS) throw tooMany('windows')
     cursor = page.nextCursor
   } while (cursor !== undefined)
   if (targets.length === 0) throw nothingMatches(tag, search)
   return targets
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** Windows get their library's tag one by one, and its record changes at once. So the record decides. */
+async function hiddenUnder(store: WindowStore, tenant: string, tag: string | undefined): Promise<ReadonlySet<string>> {
+  if (tag === undefined || !tag.startsWith(LIBRARY_TAG_PREFIX)) return NONE
+  const library = await store.getLibrary(tenant, tag.slice(LIBRARY_TAG_PREFIX.length))
+  return library === undefined ? NONE : hiddenWindowsOf(library)
 }
 
 function checkPresent(signal: AbortSignal): void {

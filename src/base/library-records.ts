@@ -61,6 +61,16 @@ export interface LibraryRecord {
   readonly deleted?: true
 }
 
+/**
+ * Windows that may have the library's tag although it does not consist of them: those of a build that is not done, and those that were
+ * replaced and are not deleted yet.
+ */
+export function hiddenWindowsOf({ manifest, build, stale }: LibraryRecord): ReadonlySet<string> {
+  const hidden = new Set([...stale, ...(build?.manifest.parts.map(({ window }) => window) ?? [])])
+  for (const { window } of manifest?.parts ?? []) hidden.delete(window)
+  return hidden
+}
+
 /** Whether something is left to do for it in the background. */
 export function isOpenLibrary({ build, stale, deleted }: LibraryRecord): boolean {
   return (build !== undefined && build.failure === undefined) || stale.length > 0 || deleted === true

@@ -114,7 +114,7 @@ async function giveUp(
   log.warn({ library: library.name, window: failure.window }, 'a library could not be built')
 }
 
-/** The new windows get the tag, then the manifest is replaced. Between the two, a question by tag may reach old and new windows. */
+/** The new windows get the tag, then the manifest is replaced. Until then, no question by tag reaches them (`hiddenWindowsOf`). */
 async function showManifest(
   { store, now, log }: LibraryParts,
   library: LibraryRecord,
