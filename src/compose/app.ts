@@ -1,5 +1,6 @@
 // Builds a running cwm from the settings in four steps (storage, engines, services, faces), and shuts it down in order.
 
+import { setMaxListeners } from 'node:events'
 import { CwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
@@ -105,6 +106,8 @@ function run(start: Start, services: Services, faces: Faces, server: RunningServ
   const { settings, closers, log } = start
   const { fleet, events, freezes, windows, libraries, admission, freezeSlots, deleteSlots } = services
   const stopping = new AbortController()
+  // Each task listens to it. With several engines there are more than ten, and Node would warn of a leak.
+  setMaxListeners(0, stopping.signal)
   const tasks = startTasks(start, services, stopping.signal)
   return async () => {
     faces.readiness.drain()

@@ -113,8 +113,12 @@ describe.skipIf(skipsRedis)('when Redis is cut at any command of a turn', () => 
   let redis: RedisServer
   let sim: Sim
   const proxies: { readonly cwm: Cwm; readonly hop: CuttingHop }[] = []
+  /** Names of Node's warnings. */
+  const warnings: string[] = []
+  const warn = ({ name }: Error) => warnings.push(name)
 
   beforeAll(async () => {
+    process.on('warning', warn)
     redis = await RedisServer.start()
     sim = await startSim({ eventFlushMs: 0, engines: 2 })
     for (const _job of jobs) {
@@ -139,6 +143,7 @@ describe.skipIf(skipsRedis)('when Redis is cut at any command of a turn', () => 
     await Promise.all(proxies.map(({ hop }) => hop.close()))
     await sim.close()
     await redis.dispose()
+    process.off('warning', warn)
   })
 
   /** The salts of requests with this text that reached an engine. */
@@ -195,5 +200,7 @@ describe.skipIf(skipsRedis)('when Redis is cut at any command of a turn', () => 
     )
 
     expect(wrong.flat()).toEqual([])
+    // A proxy with several engines, tenants and Redis has all kinds of background tasks.
+    expect(warnings).not.toContain('MaxListenersExceededWarning')
   }, 120_000)
 })
