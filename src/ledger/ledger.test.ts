@@ -81,6 +81,8 @@ describe('a flush', () => {
     expect(Math.max(...added.map(({ length }) => length))).toBeLessThan(230)
     const groups = added.map((some) => [...new Set(some.map(ledgerGroupOf))])
     expect(groups.flat()).toHaveLength(64)
+    // All but the last have 200 tenants or more.
+    expect(sent.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5].slice(0, sent.length))
   })
 })
 

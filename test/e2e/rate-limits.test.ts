@@ -1,9 +1,8 @@
-// Requests and tokens a minute, on every path that lets a model compute. The clock stands still unless a test moves it.
+// Requests and tokens a minute, of tenants; those of single keys: rate-limits-of-keys.test.ts. The clock stands still unless a test moves it.
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { keyHash } from '../../src/base/auth.ts'
 import type { Settings } from '../../src/config/schema.ts'
 import type { TenantJson } from '../../src/wire/tenants.ts'
 import { askedMany, documentWindow } from '../support/asks.ts'
@@ -12,7 +11,6 @@ import { askChat, type ChatMessage, chat, prose, user } from '../support/convers
 import { until } from '../support/deadline.ts'
 import { metricOf } from '../support/departing-client.ts'
 import { startFakeUpstream } from '../support/fake-upstream.ts'
-import { bearer, createKey, fileKey, listKeys, operatorKey } from '../support/keys.ts'
 import { call, frozenSession, rest } from '../support/rest.ts'
 import { type Stack, type StackOptions, startStack } from '../support/stack.ts'
 
@@ -340,96 +338,6 @@ describe('questions to windows', () => {
 
     expect(answer.answers.map(({ window }) => window).sort()).toEqual(['a', 'b', 'c'])
     expect(await metricOf(url, 'cwm_rate_limited_total')).toBeGreaterThan(0)
-  })
-})
-
-describe('a key with limits of its own', () => {
-  const tenants = (key: object = {}): NonNullable<Settings['tenants']> => [
-    {
-      id: 'acme',
-      requests_per_minute: 3,
-      keys: [
-        { name: 'ci', sha256: keyHash('sk-ci'), requests_per_minute: 1, ...key },
-        { name: 'web', sha256: keyHash('sk-web') },
-      ],
-    },
-  ]
-  const from = (url: string, key: string) =>
-    askChat(url, [user('hello')], { headers: { authorization: `Bearer ${key}` } })
-
-  it('is limited alone, and counts toward its tenant', async () => {
-    const url = await start({ tenants: tenants() })
-
-    const got = [await from(url, 'sk-ci'), await from(url, 'sk-ci')]
-    for (let n = 0; n < 3; n++) got.push(await from(url, 'sk-web'))
-
-    expect(got.map(({ status }) => status)).toEqual([200, 429, 200, 200, 429])
-    expect(got.map(({ headers }) => headers['x-ratelimit-limit-requests'])).toEqual(['1', '1', '3', '3', '3'])
-    expect(errorOf(got[1] as Got).message).toContain("this key's requests_per_minute is 1")
-    const rates = (await me({ authorization: 'Bearer sk-ci' })).rates
-    expect(rates).toMatchObject({ tenant: { requests: { limit: 3, remaining: 0 } }, key: { requests: { limit: 1 } } })
-  })
-
-  it('gets another limit by a reload', async () => {
-    const url = await start({ tenants: tenants() })
-    await from(url, 'sk-ci')
-
-    await stack?.reload({ tenants: tenants({ requests_per_minute: 2 }) })
-
-    expect([await from(url, 'sk-ci'), await from(url, 'sk-ci')].map(({ status }) => status)).toEqual([200, 429])
-  })
-})
-
-describe('a key created by REST', () => {
-  const tenants = [
-    { id: 'acme', requests_per_minute: 3, keys: [{ name: 'web', sha256: keyHash(fileKey), tokens_per_minute: 9_000 }] },
-  ]
-  const settings = { tenants, operator_key: operatorKey }
-  const from = (url: string, key: string) => askChat(url, [user('hello')], { headers: bearer(key) })
-
-  it('is limited alone, and counts toward its tenant', async () => {
-    const url = await start(settings)
-    const { secret } = await createKey(url, { tenant: 'acme', name: 'ci', requests_per_minute: 1 })
-
-    const got = [await from(url, secret), await from(url, secret)]
-    for (let n = 0; n < 3; n++) got.push(await from(url, fileKey))
-
-    expect(got.map(({ status }) => status)).toEqual([200, 429, 200, 200, 429])
-    expect(got.map(({ headers }) => headers['x-ratelimit-limit-requests'])).toEqual(['1', '1', '3', '3', '3'])
-    expect(errorOf(got[1] as Got).message).toContain("this key's requests_per_minute is 1")
-    expect((await me(bearer(secret))).rates).toMatchObject({ key: { requests: { limit: 1, remaining: 0 } } })
-  })
-
-  it('keeps its limits over a restart and a reload, and is listed with them like one of the file', async () => {
-    const url = await start(settings)
-    const { secret, ...made } = await createKey(url, { tenant: 'acme', name: 'ci', tokens_per_minute: 200 })
-    await createKey(url, { tenant: 'acme', name: 'free' })
-
-    await stack?.restart()
-    await stack?.reload({ tenants: [{ id: 'acme', keys: tenants[0]?.keys ?? [] }] })
-
-    expect(made).toMatchObject({ requests_per_minute: null, tokens_per_minute: 200 })
-    const { data } = await listKeys(stack?.url ?? '')
-    expect(
-      data.map(({ name, requests_per_minute, tokens_per_minute }) => [name, requests_per_minute, tokens_per_minute]),
-    ).toEqual([
-      ['ci', null, 200],
-      ['free', null, null],
-      ['web', null, 9_000],
-    ])
-    const got = await askChat(stack?.url ?? '', [user(prose(400))], { headers: bearer(secret) })
-    expect([got.status, errorOf(got).code]).toEqual([400, 'rate_limit_too_small'])
-  })
-
-  it('without limits of its own has those of its tenant', async () => {
-    const url = await start(settings)
-    const { secret } = await createKey(url, { tenant: 'acme', name: 'ci' })
-
-    const got = await from(url, secret)
-
-    expect(got.headers['x-ratelimit-limit-requests']).toBe('3')
-    expect(got.headers).not.toHaveProperty('x-ratelimit-limit-tokens')
-    expect((await me(bearer(secret))).rates?.key).toEqual({})
   })
 })
 

@@ -45,7 +45,7 @@ export const streamedMany = (
   } = {},
 ): Promise<Got> => ask(url, '/cwm/v1/ask', { body, ...options })
 
-interface Leftovers {
+export interface Leftovers {
   readonly sessions: number
   readonly pins: number
   readonly slots: number
