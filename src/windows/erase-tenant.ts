@@ -33,14 +33,18 @@ export interface ErasureParts extends Pick<WindowParts, 'store' | 'now'> {
 }
 
 const PAGE = 100
+/** By how much the clocks of other proxies may be ahead. What is created within this time after the beginning is erased too. */
+const CLOCKS_MS = 5_000
+/** Passes that must find nothing: a turn moves its session to the head of the list, where a pass that began earlier misses it. */
+const LAST_PASSES = 2
 /** Most open deletions that are listed. */
 const MAX_NAMED = 1_000
 
 /**
  * Ends all sessions, then deletes all windows, so that the last holder of each lineage retires it. Then deletes the KV of requests without a
- * session. Items created meanwhile are erased too, if they exist before the last listing. The audit entry of the erasure stays, and open
- * orders stay until they are done. Throws what the store throws, and `WINDOW_NOT_READY` while a window is being frozen; what was erased by
- * then stays erased.
+ * session. What the tenant creates in the first seconds is erased too; what it creates later may stay, so that the erasure of a tenant that
+ * keeps sending ends. The audit entry of the erasure stays, and open orders stay until they are done. Throws what the store throws, and
+ * `WINDOW_NOT_READY` while a window is being frozen; what was erased by then stays erased.
  */
 export async function eraseTenant(
   parts: ErasureParts,
@@ -78,9 +82,9 @@ export async function eraseTenant(
   }
 }
 
-/** Ends sessions and deletes windows until none is left. Returns the orders. */
+/** Ends sessions and deletes windows until none is left that existed at the beginning. Returns the orders. */
 async function deleteAll(
-  { store }: ErasureParts,
+  { store, now }: ErasureParts,
   deletions: Deletions,
   tenant: string,
   actor: string,
@@ -89,13 +93,27 @@ async function deleteAll(
   const add = (order: DeletionRecord | undefined) => {
     if (order !== undefined) orders.set(order.id, order)
   }
-  for (;;) {
-    const sessions = await store.listSessions(tenant, { limit: PAGE })
-    for (const session of sessions.items) add(await deletions.endSession(session, 'erased', actor))
-    const windows = await store.listWindows(tenant, { limit: PAGE })
+  // A tenant that keeps sending creates sessions as fast as they are ended. Without this end, its erasure would not end either.
+  const until = now() + CLOCKS_MS
+  for (let passesWithout = 0; passesWithout < LAST_PASSES; passesWithout++) {
+    for await (const session of sessionsBefore(store, tenant, until)) {
+      add(await deletions.endSession(session, 'erased', actor))
+      passesWithout = -1
+    }
+    const windows = await store.listWindows(tenant, { limit: PAGE, createdBefore: until })
     for (const window of windows.items) add(await deleteIfThere(deletions, window, actor))
-    if (sessions.items.length === 0 && windows.items.length === 0) return [...orders.values()]
+    if (windows.items.length > 0) passesWithout = -1
   }
+  return [...orders.values()]
+}
+
+async function* sessionsBefore(store: ErasureParts['store'], tenant: string, until: number) {
+  let cursor: string | undefined
+  do {
+    const page = await store.listSessions(tenant, { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
+    for (const session of page.items) if (session.createdAt < until) yield session
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
 }
 
 export function sumOfDeletions(orders: readonly DeletionRecord[]): DeletionSum {
