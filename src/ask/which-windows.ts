@@ -21,8 +21,8 @@ type WindowStore = Pick<Store, 'getWindow' | 'listWindows' | 'getLibrary'>
 
 /**
  * The windows of a question: of given names, each once; of a tag or search, the frozen ones, sorted by name. While a library is replaced, its
- * tag stands for all of its old windows or all of its new ones. Throws `WINDOW_NOT_FOUND` if
- * nothing matches a tag or search, `INVALID_FIELD` if more than `MAX_ASKED_WINDOWS` match, and `CLIENT_GONE`.
+ * tag stands for all of its old windows or all of its new ones. Throws `WINDOW_NOT_FOUND` if nothing matches a tag or search, `INVALID_FIELD`
+ * if more than `MAX_ASKED_WINDOWS` match, and `CLIENT_GONE`.
  */
 export async function findWindows(
   store: WindowStore,

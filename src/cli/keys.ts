@@ -37,6 +37,22 @@ export function addKeys(program: Command): void {
       }),
     )
 
+  addCreate(keys)
+
+  withConnection(keys.command('revoke <id>'))
+    .description('Revoke a key that was created while cwm ran; its id is in the list')
+    .option('--yes', 'do not ask for confirmation')
+    .action((id: string, options: CommonOptions & { yes?: boolean }) =>
+      runCommand(options, async (context) => {
+        const { rest, show, signal } = context
+        if (!(await confirm(context, options, `Revoke key ${id}? Its next request is rejected.`))) return
+        const key = await rest.json<KeyJson>(`${PATH}/${encodeURIComponent(id)}`, { method: 'DELETE', signal })
+        show(key, ({ tenant, name }) => [`revoked ${name} of ${tenant}: its next request is rejected`])
+      }),
+    )
+}
+
+function addCreate(keys: Command): void {
   withConnection(keys.command('create <tenant> <name>'))
     .description('Create a key for a tenant; prints the key, which is not shown again')
     .option('--expires <when>', 'when it expires: 12h, 30d, or a time like 2027-01-31 (default: never)', expiryOf)
@@ -50,18 +66,6 @@ export function addKeys(program: Command): void {
         // Alone on standard output, so that it can be piped.
         show(created, ({ secret }) => [secret])
         if (!json) screen.printError(formatCreated(created))
-      }),
-    )
-
-  withConnection(keys.command('revoke <id>'))
-    .description('Revoke a key that was created while cwm ran; its id is in the list')
-    .option('--yes', 'do not ask for confirmation')
-    .action((id: string, options: CommonOptions & { yes?: boolean }) =>
-      runCommand(options, async (context) => {
-        const { rest, show, signal } = context
-        if (!(await confirm(context, options, `Revoke key ${id}? Its next request is rejected.`))) return
-        const key = await rest.json<KeyJson>(`${PATH}/${encodeURIComponent(id)}`, { method: 'DELETE', signal })
-        show(key, ({ tenant, name }) => [`revoked ${name} of ${tenant}: its next request is rejected`])
       }),
     )
 }
