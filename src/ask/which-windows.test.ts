@@ -65,3 +65,15 @@ it.each<[string, Partial<LibraryRecord>, readonly string[]]>([
 
   expect(found.map(({ name }) => name)).toEqual(names)
 })
+
+it('finds the new windows if the library is replaced while its old ones are listed', async () => {
+  const replaced = { ...law, revision: 4, manifest: manifestOf('w1', 'w2'), stale: ['w0'] }
+  let record: LibraryRecord = { ...law, manifest: manifestOf('w0', 'w1'), build: build('w1', 'w2') }
+  const store = storeWith(3, () => {
+    record = replaced
+  })
+
+  const found = await findWindows({ ...store, getLibrary: async () => record }, 'acme', { tag: 'library:law' }, present)
+
+  expect(found.map(({ name }) => name)).toEqual(['w1', 'w2'])
+})

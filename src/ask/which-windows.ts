@@ -1,7 +1,7 @@
 // Which windows a question goes to. Everything is read within the tenant, so another tenant's windows are as absent as unknown names.
 
 import { CwmError, clientGone } from '../base/errors.ts'
-import { hiddenWindowsOf, LIBRARY_TAG_PREFIX } from '../base/library-records.ts'
+import { hiddenWindowsOf, LIBRARY_TAG_PREFIX, type LibraryRecord } from '../base/library-records.ts'
 import type { WindowRecord } from '../base/records.ts'
 import type { Store } from '../store/store.ts'
 import type { WindowChoice } from './many-question.ts'
@@ -18,6 +18,11 @@ export interface Target {
 }
 
 type WindowStore = Pick<Store, 'getWindow' | 'listWindows' | 'getLibrary'>
+type Matching = Exclude<WindowChoice, { names: unknown }>
+
+const NONE: ReadonlySet<string> = new Set()
+/** Of listing the windows of a library that changes meanwhile. */
+const MAX_TRIES = 5
 
 /**
  * The windows of a question: of given names, each once; of a tag or search, the frozen ones, sorted by name. While a library is replaced, its
@@ -44,7 +49,25 @@ export async function findWindows(
 async function matching(
   store: WindowStore,
   tenant: string,
-  { tag, search }: Exclude<WindowChoice, { names: unknown }>,
+  choice: Matching,
+  signal: AbortSignal,
+): Promise<readonly Target[]> {
+  for (let tries = 1; ; tries++) {
+    const library = await libraryUnder(store, tenant, choice.tag)
+    const targets = await list(store, tenant, choice, library, signal)
+    const current = await libraryUnder(store, tenant, choice.tag)
+    // If it was replaced meanwhile, some old windows may have been deleted before they were listed.
+    if (current?.revision !== library?.revision && tries < MAX_TRIES) continue
+    if (targets.length === 0) throw nothingMatches(choice.tag, choice.search)
+    return targets
+  }
+}
+
+async function list(
+  store: WindowStore,
+  tenant: string,
+  { tag, search }: Matching,
+  library: LibraryRecord | undefined,
   signal: AbortSignal,
 ): Promise<readonly Target[]> {
   const query = {
@@ -55,7 +78,8 @@ async function matching(
     ...(tag === undefined ? {} : { tags: [tag] }),
     ...(search === undefined ? {} : { text: search }),
   } as const
-  const hidden = await hiddenUnder(store, tenant, tag)
+  // Windows get their library's tag one by one, and its record changes at once. So the record decides.
+  const hidden = library === undefined ? NONE : hiddenWindowsOf(library)
   const targets: Target[] = []
   let cursor: string | undefined
   do {
@@ -65,17 +89,13 @@ async function matching(
     if (targets.length > MAX_ASKED_WINDOWS) throw tooMany('windows')
     cursor = page.nextCursor
   } while (cursor !== undefined)
-  if (targets.length === 0) throw nothingMatches(tag, search)
   return targets
 }
 
-const NONE: ReadonlySet<string> = new Set()
-
-/** Windows get their library's tag one by one, and its record changes at once. So the record decides. */
-async function hiddenUnder(store: WindowStore, tenant: string, tag: string | undefined): Promise<ReadonlySet<string>> {
-  if (tag === undefined || !tag.startsWith(LIBRARY_TAG_PREFIX)) return NONE
-  const library = await store.getLibrary(tenant, tag.slice(LIBRARY_TAG_PREFIX.length))
-  return library === undefined ? NONE : hiddenWindowsOf(library)
+/** The library whose tag this is. */
+async function libraryUnder(store: WindowStore, tenant: string, tag: string | undefined) {
+  if (tag === undefined || !tag.startsWith(LIBRARY_TAG_PREFIX)) return undefined
+  return await store.getLibrary(tenant, tag.slice(LIBRARY_TAG_PREFIX.length))
 }
 
 function checkPresent(signal: AbortSignal): void {
