@@ -101,13 +101,16 @@ function openDoor({ settings, metrics }: Start, { callers }: Services, { proxy, 
   })
 }
 
+/** Of the background tasks, and of the calls that they make at once. */
+const MAX_LISTENERS = 100
+
 /** Starts the background tasks. Returns the function that shuts everything down. */
 function run(start: Start, services: Services, faces: Faces, server: RunningServer): App['close'] {
   const { settings, closers, log } = start
   const { fleet, events, freezes, windows, libraries, admission, freezeSlots, deleteSlots } = services
   const stopping = new AbortController()
-  // Each task listens to it. With several engines there are more than ten, and Node would warn of a leak.
-  setMaxListeners(0, stopping.signal)
+  // Each task listens to it. With several engines there are more than ten, at which Node would warn of a leak.
+  setMaxListeners(MAX_LISTENERS, stopping.signal)
   const tasks = startTasks(start, services, stopping.signal)
   return async () => {
     faces.readiness.drain()
