@@ -100,6 +100,7 @@ describe.each(['bash', 'zsh'] as const)('Tab in %s', (name) => {
     ['an option', 'cwm windows list --sea\tx', 'RAN<windows><list><--search><x>'],
     ['a file with a blank in its name', 'cwm library add law log\t', 'RAN<library><add><law><log book.md>'],
     ['each name of a list', 'cwm usage --by key,mo\t', 'RAN<usage><--by><key,model>'],
+    ['one more name of it', 'cwm usage --by key,mo\t\x7f,ho\t', 'RAN<usage><--by><key,model,hour>'],
   ])(`${titleOf(name)}: completes %s`, async (_, line, wanted) => {
     expect(await run(line)).toBe(wanted)
   })

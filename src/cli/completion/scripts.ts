@@ -9,12 +9,13 @@ export const COMPLETE = '__complete'
 export const FILES = ':files'
 
 // Bash splits words at = and : too, and replaces only what follows the last one, so words are split by blanks here, and that part is left out.
+// Read without -r undoes the backslashes that an earlier Tab added. A comma needs none, although %q adds one: lists such as tenant,key stay readable.
 // No mapfile and no compopt without a check, because macOS has Bash 3.2.
 const bash = `# Completion of cwm for Bash. Load it with: source <(cwm completion bash)
 _cwm() {
   local line="\${COMP_LINE:0:COMP_POINT}" current value rest prefix='' mark
   local -a words=()
-  read -ra words <<< "$line"
+  read -a words <<< "$line"
   [[ $line == *[[:space:]] ]] && words+=('')
   current=\${words[\${#words[@]}-1]}
   for mark in = :; do
@@ -32,6 +33,7 @@ _cwm() {
     fi
     value=\${value#"$prefix"}
     printf -v value %q "$value"
+    value=\${value//\\\\,/,}
     COMPREPLY+=("$value")
   done < <("\${words[0]}" ${COMPLETE} "\${words[@]:1}" 2> /dev/null)
 }
