@@ -39,7 +39,8 @@ export function mountUsage(app: OpenAPIHono<Bindings>, { now, reportUsage, tenan
     const tenant = tenantInView(c.env.incoming)
     const { from, to, by = [tenant === undefined ? 'tenant' : 'model'], format } = c.req.valid('query')
     const end = to === undefined ? now() : Date.parse(to)
-    const start = from === undefined ? end - DAY_MS : Date.parse(from)
+    // A day before a time to come would have no requests.
+    const start = from === undefined ? Math.min(end, now()) - DAY_MS : Date.parse(from)
     const report = await reportUsage({ tenant, from: start, to: end, by }, c.req.raw.signal)
     const body = usageToWire(report, by)
     const isCsv = format === undefined ? acceptsCsv(c.req.header('accept')) : format === 'csv'

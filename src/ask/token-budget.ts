@@ -16,7 +16,8 @@ export class TokenBudget {
   #left: number
   #estimated = 0
   #stopped = 0
-  #isUsedUp = false
+  /** An estimate did not fit. */
+  #isOver = false
 
   constructor(tokens: number) {
     this.#tokens = tokens
@@ -25,7 +26,7 @@ export class TokenBudget {
 
   /** Throws `ASK_BUDGET_USED_UP` once an estimate has exceeded the budget: later windows are not estimated. */
   check(): void {
-    if (this.#isUsedUp) throw this.#refusal('the budget was used up before this window was asked')
+    if (this.#isOver) throw this.#refusal('an earlier window did not fit into the rest of the budget')
   }
 
   /**
@@ -35,7 +36,7 @@ export class TokenBudget {
   take(estimate: number): (computed: number | null) => void {
     this.check()
     if (estimate > this.#left) {
-      this.#isUsedUp = true
+      this.#isOver = true
       throw this.#refusal(`about ${estimate} tokens of this window would be computed, and ${this.#left} are left`)
     }
     this.#left -= estimate

@@ -23,3 +23,13 @@ it.each<[string, number, LedgerUnit]>([
 ])('reads %s by the right unit', async (_, ageMs, wanted) => {
   expect(await unitFor(ageMs)).toBe(wanted)
 })
+
+it('is empty, with a span that does not end before it begins, for a time to come', async () => {
+  const store = { readLedger: async () => [], listLedgerTenants: async () => [] }
+  const query = { tenant: 'acme', from: now + 9 * DAY_MS, to: now + 10 * DAY_MS, by: [] }
+
+  const report = await reportUsage(store, query, { now, keepMs: 30 * DAY_MS, signal: new AbortController().signal })
+
+  expect(report.lines).toEqual([])
+  expect(report.to).toBeGreaterThanOrEqual(report.from)
+})

@@ -61,7 +61,7 @@ export async function reportUsage(
   const step = spans[unit]
   // Older rows are dropped anyway.
   const from = Math.max(floor(query.from, step), floor(keptFrom('hour', now, keepMs), step))
-  const to = Math.min(floor(query.to + step - 1, step), floor(now, step) + step)
+  const to = Math.max(from, Math.min(floor(query.to + step - 1, step), floor(now, step) + step))
   const tenants = query.tenant === undefined ? await store.listLedgerTenants() : [query.tenant]
   const lines = new Map<string, { readonly line: UsageLine; readonly sums: number[] }>()
   for (let n = 0; n < tenants.length; n += TENANTS_AT_ONCE) {

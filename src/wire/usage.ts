@@ -11,7 +11,7 @@ export const usageDimensions = ['tenant', 'key', 'model', 'minute', 'hour', 'day
 const MAX_DIMENSIONS = 4
 
 export const usageQuery = z.strictObject({
-  from: instant.describe('Start of the span. Default: 24 hours ago'),
+  from: instant.describe('Start of the span. Default: 24 hours before its end, or before now if that is earlier'),
   to: instant.describe('End of the span. Default: now'),
   by: z
     .preprocess(

@@ -193,6 +193,15 @@ it('is returned as CSV by Accept, and by query', async () => {
   expect((await call(stack.url, 'GET', '/usage?format=csv&by=model,day')).text).toBe(got.text)
 })
 
+it('reports the last day if only an end in the future is given', async () => {
+  stack = await startStack()
+  await chat(stack.url, [user('hello')])
+
+  const { data } = await usageOf(stack.url, '?to=9999-01-01T00:00:00Z')
+
+  expect(data.map(({ requests }) => requests)).toEqual([1])
+})
+
 it.each([
   ['?by=week', 'by.0'],
   ['?by=hour,day', 'by'],

@@ -187,7 +187,7 @@ function formatOptionalMs(ms: number | null): string {
 /** For programs: lines of `proxy`, `engine`, and `session`, with tabs between whole values. An unknown value is empty. */
 export function formatLines({ at, url, health, engines, sessions, usage, ...rest }: Snapshot): string[] {
   const line = (cells: readonly (string | number | null | undefined)[]) =>
-    cells.map((cell) => toSingleLine(String(cell ?? ''))).join('\t')
+    cells.map((cell) => (typeof cell === 'number' ? String(oneDecimal(cell)) : toSingleLine(cell ?? ''))).join('\t')
   return [
     line([
       ...['proxy', at, url, health.status, rest.requests_in_flight, rest.requests_queued],
@@ -204,4 +204,9 @@ export function formatLines({ at, url, health, engines, sessions, usage, ...rest
       ]),
     ),
   ]
+}
+
+/** At most one decimal: rates and estimated percentiles have no more digits that mean anything. */
+function oneDecimal(value: number): number {
+  return Math.round(value * 10) / 10
 }

@@ -6,7 +6,7 @@ import type { UsageLineJson } from '../../wire/usage.ts'
 import { Rest } from '../client/rest.ts'
 import type { Screen } from '../terminal/screen.ts'
 import { widthOf } from '../terminal/text.ts'
-import { formatFrame } from './frame.ts'
+import { formatFrame, formatLines } from './frame.ts'
 import { keysOf } from './full-screen.ts'
 import { quantile, type Snapshot, SnapshotReader, sumOfMetric } from './snapshot.ts'
 import { afterKey, firstView, selectSessions, type View } from './view.ts'
@@ -202,6 +202,13 @@ describe('the frame', () => {
     const lines = formatFrame(screen(100), snapshot(), { view: { ...firstView, offset: 999 }, rows: 30 })
 
     expect(lines.at(-1)).toMatch(/–50 of 50 /)
+  })
+
+  it('has numbers of at most one decimal for programs', () => {
+    const { usage } = snapshot()
+    const [proxy] = formatLines(snapshot({ usage: { ...usage, first_token_p50_ms: 44.49999999999999 } }))
+
+    expect(proxy?.split('\t')).toContain('44.5')
   })
 
   it('says where sessions are for the operator', () => {
