@@ -2,9 +2,9 @@
 
 import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
+import { inParallel } from '../base/in-parallel.ts'
 import type { LibraryRecord } from '../base/library-records.ts'
 import { type DeletionSum, sumOfDeletions } from '../windows/erase-tenant.ts'
-import { inParallel } from './in-parallel.ts'
 import { asDeleted } from './library-changes.ts'
 import type { LibraryParts } from './parts.ts'
 

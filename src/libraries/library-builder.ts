@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toCwmError } from '../base/errors.ts'
+import { inParallel } from '../base/in-parallel.ts'
 import {
   isOpenLibrary,
   type LibraryBuild,
@@ -11,7 +12,6 @@ import {
 } from '../base/library-records.ts'
 import { sortedTags } from '../windows/new-window.ts'
 import { type FreezeJob, freezePart } from './freeze-part.ts'
-import { inParallel } from './in-parallel.ts'
 import { uses, windowsOf, withManifest } from './library-changes.ts'
 import { libraryTag } from './part-prompt.ts'
 import type { LibraryParts } from './parts.ts'

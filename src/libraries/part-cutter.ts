@@ -2,12 +2,12 @@
 // becomes. Parts that turn out too large are cut again.
 
 import { CwmError } from '../base/errors.ts'
+import { inParallel } from '../base/in-parallel.ts'
 import type { CallOptions, Engine } from '../engines/engine.ts'
 import type { EngineFleet } from '../engines/fleet.ts'
 import type { TokenScales } from '../engines/token-scale.ts'
 import { typicalTokens } from '../limits/typical.ts'
 import { cutText } from './cut-text.ts'
-import { inParallel } from './in-parallel.ts'
 import { partPrompt } from './part-prompt.ts'
 import type { PieceRules, TextFormat } from './pieces.ts'
 

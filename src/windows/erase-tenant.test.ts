@@ -1,5 +1,6 @@
 // The erasure of a tenant that keeps sending: it ends, and what existed when it began is gone.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { anOrder, aSession } from '../../test/contracts/store/sample-records.ts'
 import type { SessionRecord } from '../base/records.ts'
@@ -22,6 +23,8 @@ interface Sending {
 async function eraseWhileSending({ older, newer = 0, turn = () => {} }: Sending) {
   let clock = 1_000_000
   let created = 0
+  let ending = 0
+  let most = 0
   const live = new Map<string, SessionRecord>()
   const begin = (createdAt: number) => {
     const id = `s${++created}`
@@ -45,6 +48,9 @@ async function eraseWhileSending({ older, newer = 0, turn = () => {} }: Sending)
   const deletions = {
     eraseRequests: async () => [],
     endSession: async ({ id }: SessionRecord) => {
+      most = Math.max(most, ++ending)
+      await nextTurn()
+      ending--
       live.delete(id)
       clock += 100
       begin(clock)
@@ -60,12 +66,14 @@ async function eraseWhileSending({ older, newer = 0, turn = () => {} }: Sending)
     'acme',
     'operator',
   )
-  return { erasure, oldest: Math.min(...[...live.values()].map(({ createdAt }) => createdAt)) - start }
+  return { erasure, most, oldest: Math.min(...[...live.values()].map(({ createdAt }) => createdAt)) - start }
 }
 
 it('ends although the tenant begins a session for each that is ended', async () => {
-  const { erasure, oldest } = await eraseWhileSending({ older: 250 })
+  const { erasure, most, oldest } = await eraseWhileSending({ older: 250 })
 
+  // A few at once.
+  expect(most).toBe(8)
   expect(erasure.sessions).toBeGreaterThanOrEqual(250)
   expect(oldest).toBeGreaterThan(CLOCK_AHEAD_MS)
 })
