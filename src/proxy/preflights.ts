@@ -52,10 +52,14 @@ export class Preflights {
     })
   }
 
-  /** Remembers what the engine's answer to a preflight allows its origin. Returns `headers` unchanged. */
+  /**
+   * Remembers what an answer of the engine allows the request's origin. A preflight decides anew. Other answers count too, because the preflight
+   * may have gone to another proxy, and browsers keep its result. Returns `headers` unchanged.
+   */
   learn({ method, headers: { origin } }: IncomingMessage, headers: string[]): string[] {
-    if (method !== 'OPTIONS' || origin === undefined || origin.length > MAX_ORIGIN_LENGTH) return headers
-    this.#origins.delete(origin)
+    if (origin === undefined || origin.length > MAX_ORIGIN_LENGTH) return headers
+    if (method === 'OPTIONS') this.#origins.delete(origin)
+    else if (this.#origins.has(origin)) return headers
     const allowed = headerIn(headers, 'access-control-allow-origin')
     if (allowed !== '*' && allowed !== origin) return headers
     const own = ['access-control-allow-origin', allowed]

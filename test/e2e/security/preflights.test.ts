@@ -129,6 +129,17 @@ describe('an error of cwm’s own', () => {
     expect((await ask(cwm.url, CHAT, { body: 'no JSON' })).headers).not.toHaveProperty('access-control-allow-origin')
   })
 
+  it('can be read after an answer of the engine, because the preflight may have gone to another proxy', async () => {
+    await start(allowing(PAGE))
+    const body = { model: 'm', messages: [{ role: 'user', content: 'hi' }] }
+
+    await ask(cwm.url, CHAT, { body, headers: { origin: PAGE } })
+    await ask(cwm.url, CHAT, { body, headers: { origin: OTHER } })
+
+    expect((await failing(PAGE)).headers).toMatchObject({ 'access-control-allow-origin': PAGE, vary: 'Origin' })
+    expect((await failing(OTHER)).headers).not.toHaveProperty('access-control-allow-origin')
+  })
+
   it('shows pages how long to wait, and what is left of a rate limit', async () => {
     await start(allowing(PAGE), { requests_per_minute: 1 })
     await preflight(PAGE)
