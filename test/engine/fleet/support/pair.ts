@@ -31,6 +31,8 @@ export const l2Port = Number(process.env.REDIS_PORT ?? 6390)
 export type ServerName = 'vllm' | 'vllm-b' | 'lmcache' | 'lmcache-b' | 'redis' | 'router'
 
 const PATIENCE_MS = 3_000
+/** With two engines on two cores, the kernel took more than 15 s to free a killed vLLM's memory. */
+const ENDED_MS = 60_000
 
 export async function answers(url: string): Promise<boolean> {
   return await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) }).then(
@@ -50,6 +52,7 @@ export async function killServer(name: ServerName): Promise<void> {
     `${name} has ended`,
     () => Promise.resolve(membersOf(session)),
     (left) => left.length === 0,
+    { deadlineMs: ENDED_MS },
   )
 }
 
