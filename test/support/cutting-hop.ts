@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { listenLocally } from './local-port.ts'
 
 /**
  * How it breaks. `reset`: connections are closed before Redis gets the command. `answer lost`: they are closed once Redis has executed it.
@@ -10,6 +11,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 export type CutKind = 'reset' | 'answer lost' | 'silence'
 
 export class CuttingHop {
+  /** Where it listens. */
+  port = 0
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #kind: CutKind = 'reset'
@@ -26,15 +29,8 @@ export class CuttingHop {
   /** Forwards to a port of this machine. */
   static async before(port: number): Promise<CuttingHop> {
     const hop = new CuttingHop(port)
-    hop.#server.listen(0, '127.0.0.1')
-    await once(hop.#server, 'listening')
+    hop.port = await listenLocally(hop.#server)
     return hop
-  }
-
-  get port(): number {
-    const address = this.#server.address()
-    if (address === null || typeof address === 'string') throw new Error('the hop does not listen')
-    return address.port
   }
 
   /** Whether the planned command has come. */

@@ -2,8 +2,11 @@
 
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { listenLocally } from './local-port.ts'
 
 export class SlowHop {
+  /** Where it listens. */
+  port = 0
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #waiting: (() => void)[] = []
@@ -22,15 +25,8 @@ export class SlowHop {
   /** Forwards to a port of this machine. */
   static async before(port: number): Promise<SlowHop> {
     const hop = new SlowHop(port)
-    hop.#server.listen(0, '127.0.0.1')
-    await once(hop.#server, 'listening')
+    hop.port = await listenLocally(hop.#server)
     return hop
-  }
-
-  get port(): number {
-    const address = this.#server.address()
-    if (address === null || typeof address === 'string') throw new Error('the hop does not listen')
-    return address.port
   }
 
   /** Holds back everything from now on, without closing connections. */
